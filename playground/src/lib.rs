@@ -1,0 +1,1 @@
+//! Real sshd, nginx and demo applications on loopback.

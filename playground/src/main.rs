@@ -1,0 +1,3 @@
+//! The playground's command line.
+
+fn main() {}

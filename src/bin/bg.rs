@@ -1,0 +1,3 @@
+//! The program under its short name, `bg`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! `bg`: blue-green deployment for people who run their own servers.

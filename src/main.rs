@@ -1,0 +1,3 @@
+//! The program under its long name, `bluegreen`: scripts, CI and cron use it.
+
+fn main() {}
