@@ -1,1 +1,3 @@
 //! `bg`: blue-green deployment for people who run their own servers.
+
+pub mod edge;

@@ -1,0 +1,169 @@
+//! Artifacts on the operator's machine: inspected whole before anything is sent, and packed for sending.
+//!
+//! What is sent is never the user's archive itself but one that bg wrote from its accepted entries: a host's tar then
+//! cannot read an odd header in another way than the inspection did. A release's identity stays the digest of the
+//! user's own file; of a directory it is the digest of its deterministic tar (paths sorted, owner 0:0, modes 755 and
+//! 644, every time 0), so the same content has the same digest whoever packs it.
+
+mod archive;
+mod directory;
+mod error;
+mod transfer;
+mod tree;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+pub use error::ArtifactError;
+pub use transfer::{Encoding, Transfer};
+pub use tree::Problem;
+
+use writer::Writer;
+
+/// What the user's artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.tar`
+    Tar,
+    /// `.tar.gz`, `.tgz`
+    TarGz,
+    /// `.tar.zst`
+    TarZst,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Tar => ".tar",
+            Format::TarGz => ".tar.gz",
+            Format::TarZst => ".tar.zst",
+        })
+    }
+}
+
+/// An accepted artifact, ready to be sent; the private temporary files behind it go when it is dropped.
+#[derive(Debug)]
+pub struct Packed {
+    /// Where the user's artifact is, as it was asked for.
+    pub path: PathBuf,
+    /// sha256 in lower-case hex of the user's file, or of the directory's deterministic tar: the release's identity.
+    pub sha256: String,
+    /// The user's format; `None` for a directory.
+    pub format: Option<Format>,
+    /// Entries, directories and links included.
+    pub entries: usize,
+    /// Bytes that it takes unpacked, blocks rounded up.
+    pub unpacked_bytes: u64,
+    transfers: transfer::Transfers,
+}
+
+/// Inspects the artifact at `path` and packs it. Reads it once, writes a compressed copy to a private temporary
+/// directory, and blocks meanwhile: use [`pack`] where others wait.
+pub fn inspect_and_pack(path: &Path) -> Result<Packed, ArtifactError> {
+    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ArtifactError::Missing { path: path.to_owned() },
+        _ => ArtifactError::Unreadable { path: path.to_owned(), source },
+    })?;
+    let temporary = |source| ArtifactError::Temporary { path: path.to_owned(), source };
+    let dir = private_dir().map_err(temporary)?;
+    let target = dir.path().join("release.tar.zst");
+    let mut writer = Writer::create(&target).map_err(temporary)?;
+    let (format, digest, files) = if metadata.is_dir() {
+        (None, None, directory::copy(path, &mut writer)?)
+    } else {
+        let format = format_of(path)?;
+        let (sha256, files) = archive::copy(path, format, &mut writer)?;
+        (Some(format), Some(sha256), files)
+    };
+    if files == 0 {
+        return Err(ArtifactError::Empty { path: path.to_owned() });
+    }
+    let written = writer.finish().map_err(temporary)?;
+    let zst = Transfer { encoding: Encoding::Zstd, path: target, sha256: written.sha256, bytes: written.bytes };
+    Ok(Packed {
+        path: path.to_owned(),
+        sha256: digest.unwrap_or(written.timeless_sha256),
+        format,
+        entries: written.entries,
+        unpacked_bytes: written.unpacked,
+        transfers: transfer::Transfers::new(dir, zst),
+    })
+}
+
+/// As [`inspect_and_pack`], on a thread of its own.
+pub async fn pack(path: PathBuf) -> Result<Packed, ArtifactError> {
+    let asked = path.clone();
+    tokio::task::spawn_blocking(move || inspect_and_pack(&asked))
+        .await
+        .unwrap_or_else(|error| Err(ArtifactError::Temporary { path, source: io::Error::other(error) }))
+}
+
+impl Packed {
+    /// The file to send to a host that can read `encoding`; made on first use, once for all hosts.
+    pub async fn transfer(&self, encoding: Encoding) -> Result<Transfer, ArtifactError> {
+        let temporary = |source| ArtifactError::Temporary { path: self.path.clone(), source };
+        self.transfers.get(encoding).await.map_err(temporary)
+    }
+}
+
+/// Only its owner may enter it: an artifact may hold secrets.
+fn private_dir() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("bg-artifact-").permissions(fs::Permissions::from_mode(0o700)).tempdir()
+}
+
+/// The format by the name, when the first bytes agree.
+fn format_of(path: &Path) -> Result<Format, ArtifactError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let format = if name.ends_with(".tar.zst") {
+        Format::TarZst
+    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+        Format::TarGz
+    } else if name.ends_with(".tar") {
+        Format::Tar
+    } else {
+        return Err(ArtifactError::UnknownKind { path: path.to_owned() });
+    };
+    let unreadable = |source| ArtifactError::Unreadable { path: path.to_owned(), source };
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(unreadable)?;
+    let holds = sniff(&head);
+    if holds != Some(format) {
+        let holds = match holds {
+            Some(Format::Tar) => "a plain tar",
+            Some(Format::TarGz) => "gzip",
+            Some(Format::TarZst) => "zstd",
+            None if head.is_empty() => "nothing",
+            None => "something else",
+        };
+        return Err(ArtifactError::Mismatch { path: path.to_owned(), named: format, holds });
+    }
+    Ok(format)
+}
+
+/// The format by the first bytes. A tar of before 1988 has no magic; its header's checksum is as good a sign.
+fn sniff(head: &[u8]) -> Option<Format> {
+    match head {
+        [0x1f, 0x8b, ..] => Some(Format::TarGz),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Format::TarZst),
+        _ if head.len() == 512 => {
+            let mut header = tar::Header::new_old();
+            header.as_mut_bytes().copy_from_slice(head);
+            // An archive of nothing begins with the zeros that end it.
+            if head.iter().all(|byte| *byte == 0) {
+                return Some(Format::Tar);
+            }
+            let claimed = header.cksum().ok()?;
+            header.set_cksum();
+            header.cksum().is_ok_and(|sum| sum == claimed).then_some(Format::Tar)
+        }
+        _ => None,
+    }
+}

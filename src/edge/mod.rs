@@ -1,0 +1,3 @@
+//! The edges: everything that touches the world.
+
+pub mod artifact;
