@@ -1,1 +1,43 @@
-//! Real sshd, nginx and demo applications on loopback.
+//! Real sshd, nginx and demo applications on loopback, as an ordinary user or root.
+//!
+//! ```no_run
+//! # fn main() -> bg_playground::Result<()> {
+//! use bg_playground::Playground;
+//! let mut site = Playground::options().start()?;
+//! site.setup("v1")?.expect(0);
+//! site.bg(["status", "--json"])?.expect(0);
+//! # Ok(()) }
+//! ```
+//!
+//! Every host has its own address in 127.0.0.0/8, directory tree and sshd; every balancer its own nginx. One temporary
+//! directory holds it all, and a reaper process removes it, and ends what runs, when the owner ends in whatever way.
+
+pub mod app;
+mod artifact;
+mod behaviour;
+mod block;
+mod error;
+mod faults;
+mod get;
+mod inventory;
+mod keys;
+mod layout;
+mod nginx;
+mod options;
+mod playground;
+pub mod process;
+mod programs;
+pub mod reaper;
+mod run;
+mod sshd;
+mod wait;
+
+pub use behaviour::{APP_FILE, App, Behaviour};
+pub use error::{Error, Result};
+pub use get::{Answer, request};
+pub use layout::{Balancer, Half, Host, Place, SITE};
+pub use options::{Options, Pool};
+pub use playground::Playground;
+pub use programs::app_binary;
+pub use run::{Ran, Running};
+pub use wait::{listens, until};
