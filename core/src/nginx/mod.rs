@@ -1,1 +1,11 @@
 //! From the inventory to http.conf and server.conf, from traffic to the tree of files, and back from what a balancer reports.
+
+pub mod conf;
+pub mod limits;
+pub mod quote;
+pub mod state;
+pub mod tree;
+mod view;
+
+#[cfg(test)]
+mod samples;
