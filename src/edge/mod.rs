@@ -1,3 +1,4 @@
 //! The edges: everything that touches the world.
 
 pub mod artifact;
+pub mod host;

@@ -1,0 +1,160 @@
+//! What can go wrong between bg and a host, told apart so that every message can say what to do next.
+
+use std::time::Duration;
+
+use super::output::last_lines;
+
+/// Lines of a command's output that an error quotes.
+pub const QUOTED_LINES: usize = 8;
+
+/// A failure to reach a host, or of what was asked of it. Every variant names the host by its name in the inventory.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HostError {
+    /// The name cannot be one of a host: ssh would read it as something else.
+    #[error("`{host}` is not a host name that ssh can be given")]
+    InvalidName { host: String },
+    /// The ssh program or the private directory for its sockets failed on this machine.
+    #[error("`{host}`: {detail}")]
+    Local { host: String, detail: String },
+    /// The name has no address.
+    #[error("`{host}`: its name could not be resolved: {detail}")]
+    NameNotResolved { host: String, detail: String },
+    /// Nothing answers at its address.
+    #[error("`{host}` is unreachable: {detail}")]
+    Unreachable { host: String, detail: String },
+    /// No answer, or no finished login, in time.
+    #[error("`{host}` did not let ssh in within {}: {detail}", seconds(*after))]
+    ConnectTimedOut { host: String, after: Duration, detail: String },
+    /// Its host key is in no known_hosts file.
+    #[error("`{host}`: its host key is not known, so nothing was sent to it: {detail}")]
+    HostKeyUnknown { host: String, detail: String },
+    /// It shows another host key than the known one.
+    #[error("`{host}` shows another host key than the known one, so nothing was sent to it: {detail}")]
+    HostKeyChanged { host: String, detail: String },
+    /// The login was refused.
+    #[error("`{host}` refused the login: {detail}")]
+    PermissionDenied { host: String, detail: String },
+    /// The server dropped every attempt before the login (sshd's MaxStartups, or tcp wrappers).
+    #[error("`{host}` dropped the connection before the login, {attempts} times: {detail}")]
+    Dropped { host: String, attempts: u32, detail: String },
+    /// ssh ended for a reason that bg does not know.
+    #[error("`{host}`: ssh could not connect: {detail}")]
+    Connect { host: String, detail: String },
+    /// The connection is there, but the server opens no session for a command.
+    #[error("`{host}` opened no session for `{name}`: {detail}")]
+    NoSession { host: String, name: &'static str, detail: String },
+    /// The login shell did not run the command (a forced command, `nologin`).
+    #[error("`{host}`: the login shell did not run `{name}`: {detail}")]
+    NotRun { host: String, name: &'static str, detail: String },
+    /// The command cannot be sent: a NUL in it, or longer than a shell takes.
+    #[error("`{host}`: `{name}` cannot be sent: {detail}")]
+    Unsendable { host: String, name: &'static str, detail: String },
+    /// What was to be sent to the command could not be read here.
+    #[error("`{host}`: the input of `{name}` could not be read: {detail}")]
+    Input { host: String, name: &'static str, detail: String },
+    /// The connection went away while the command ran: whether it did its work is unknown.
+    #[error("`{host}`: the connection was lost during `{name}`{}", quoted(tail))]
+    Lost { host: String, name: &'static str, tail: String },
+    /// The command reached its bound.
+    #[error("`{host}`: `{name}` did not end within {} and {}{}", seconds(*after), ending(*ended), quoted(tail))]
+    TimedOut { host: String, name: &'static str, after: Duration, ended: bool, tail: String },
+    /// The command ended with another status than 0 (from [`Host::run_ok`](super::Host::run_ok)).
+    #[error("`{host}`: `{name}` failed with status {status}{}", quoted(tail))]
+    Failed { host: String, name: &'static str, status: i32, tail: String },
+    /// A port could not be forwarded.
+    #[error("`{host}`: no way to {target} through it: {detail}")]
+    Forward { host: String, target: String, detail: String },
+}
+
+impl HostError {
+    /// The host, by its name in the inventory.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::InvalidName { host }
+            | Self::Local { host, .. }
+            | Self::NameNotResolved { host, .. }
+            | Self::Unreachable { host, .. }
+            | Self::ConnectTimedOut { host, .. }
+            | Self::HostKeyUnknown { host, .. }
+            | Self::HostKeyChanged { host, .. }
+            | Self::PermissionDenied { host, .. }
+            | Self::Dropped { host, .. }
+            | Self::Connect { host, .. }
+            | Self::NoSession { host, .. }
+            | Self::NotRun { host, .. }
+            | Self::Unsendable { host, .. }
+            | Self::Input { host, .. }
+            | Self::Lost { host, .. }
+            | Self::TimedOut { host, .. }
+            | Self::Failed { host, .. }
+            | Self::Forward { host, .. } => host,
+        }
+    }
+
+    /// Whether nothing was asked of the host at all, because no connection to it stands.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidName { .. }
+                | Self::Local { .. }
+                | Self::NameNotResolved { .. }
+                | Self::Unreachable { .. }
+                | Self::ConnectTimedOut { .. }
+                | Self::HostKeyUnknown { .. }
+                | Self::HostKeyChanged { .. }
+                | Self::PermissionDenied { .. }
+                | Self::Dropped { .. }
+                | Self::Connect { .. }
+        )
+    }
+
+    /// Whether the command may have done its work, or a part of it, without bg having seen the end: only a probe can tell.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::TimedOut { .. } | Self::Input { .. })
+    }
+
+    /// What a person does next, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let host = self.host();
+        Some(match self {
+            Self::InvalidName { .. } => "host names hold letters, digits, `.`, `_`, `-` and `:`, and begin with none of the last two".into(),
+            Self::NameNotResolved { .. } => format!("try `ssh {host} true`; an alias belongs into ~/.ssh/config, or the file that `[ssh] config` names"),
+            Self::Unreachable { .. } | Self::ConnectTimedOut { .. } => format!("is it up, and its sshd? try `ssh {host} true`"),
+            Self::HostKeyUnknown { .. } => {
+                format!("compare the key once by hand with `ssh {host} true`, or fill known_hosts with `ssh-keyscan` over a network that you trust")
+            }
+            Self::HostKeyChanged { .. } => format!(
+                "do not go on before you know why: was `{host}` reinstalled, or does somebody stand in between? only then `ssh-keygen -R` the old key"
+            ),
+            Self::PermissionDenied { .. } => {
+                format!("is the right key in your ssh agent (`ssh-add -l`), and the right user in `[ssh] user`? try `ssh -o BatchMode=yes {host} true`")
+            }
+            Self::Dropped { .. } => "sshd's MaxStartups may be too low for a jump host that everything passes, or somebody floods it; try again".into(),
+            Self::Connect { .. } => format!("try `ssh -v {host} true`"),
+            Self::NoSession { .. } => "sshd's MaxSessions must be at least 10 (its default)".into(),
+            Self::NotRun { .. } => format!("the login user on `{host}` needs a POSIX shell, and no forced command for this key"),
+            Self::TimedOut { ended: false, .. } => format!("look for the command on `{host}`, and end it, before anything else is done there"),
+            Self::Forward { .. } => "sshd's AllowTcpForwarding must permit it".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn ending(ended: bool) -> &'static str {
+    if ended { "was ended" } else { "could not be confirmed to have been ended" }
+}
+
+/// `10s`, `1.5s`: a duration as messages say it.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{}s", (duration.as_secs_f64() * 10.0).round() / 10.0)
+}
+
+/// `: last lines`, or nothing.
+fn quoted(text: &str) -> String {
+    let lines = last_lines(text, QUOTED_LINES);
+    match lines.lines().count() {
+        0 => String::new(),
+        1 => format!(": {lines}"),
+        _ => format!(":\n{}", lines.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")),
+    }
+}

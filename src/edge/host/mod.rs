@@ -1,0 +1,264 @@
+//! Hosts over OpenSSH: one connection per host per command, every wait bounded, and nothing left behind on either side.
+
+mod connection;
+mod directory;
+mod error;
+mod fanout;
+mod master;
+mod output;
+mod run;
+mod session;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use connection::Connection;
+use directory::Directory;
+use master::Master;
+use output::{Lines, Tail};
+
+pub use connection::Forward;
+pub use error::{HostError, QUOTED_LINES};
+pub use fanout::fan_out;
+pub use output::Output;
+pub use run::{DEFAULT_MAX_OUTPUT, DEFAULT_TIMEOUT, KILL_GRACE, Run, Stdin};
+pub use session::Stream;
+
+/// Connections being opened at once: sshd drops at random beyond 10 that have not logged in (MaxStartups 10:30:100), and all
+/// may pass one jump host.
+const MAX_CONNECTING: usize = 8;
+/// Attempts against a server that drops connections before the login.
+const MAX_ATTEMPTS: u32 = 6;
+/// The first pause after such a drop; it doubles, half of it by chance.
+const FIRST_PAUSE: Duration = Duration::from_millis(150);
+
+/// `[ssh]`: how hosts are reached.
+#[derive(Debug, Clone)]
+pub struct SshSettings {
+    /// The login; otherwise what the ssh config says.
+    pub user: Option<String>,
+    /// A config file instead of `~/.ssh/config`.
+    pub config: Option<PathBuf>,
+    /// For the network; the login has some seconds more.
+    pub connect_timeout: Duration,
+    /// Hosts worked on at once.
+    pub parallel: usize,
+}
+
+impl Default for SshSettings {
+    fn default() -> Self {
+        Self { user: None, config: None, connect_timeout: Duration::from_secs(10), parallel: 32 }
+    }
+}
+
+/// The hosts of one command of bg's. Cheap to clone; clones share connections.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: SshSettings,
+    connecting: Semaphore,
+    hosts: Mutex<HashMap<String, Host>>,
+    directory: OnceLock<Arc<Directory>>,
+}
+
+/// One host. Cheap to clone; the connection is opened at the first use, and again should it have broken.
+#[derive(Debug, Clone)]
+pub struct Host {
+    name: Arc<str>,
+    slot: Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>,
+    /// Weak, or the registry and its hosts would hold each other.
+    shared: std::sync::Weak<Shared>,
+}
+
+/// One line that a command said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where it said it.
+    pub stream: Stream,
+    /// Lossy UTF-8 without its line end; longer than 16 KiB it comes in pieces.
+    pub text: String,
+}
+
+impl Hosts {
+    /// No connection is made yet.
+    pub fn new(settings: SshSettings) -> Self {
+        let connecting = Semaphore::new(MAX_CONNECTING);
+        Self { shared: Arc::new(Shared { settings, connecting, hosts: Mutex::default(), directory: OnceLock::new() }) }
+    }
+
+    /// The host that ssh knows as `name`. The same name gives the same connection.
+    pub fn get(&self, name: &str) -> Host {
+        let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Host { name: name.into(), slot: Arc::default(), shared: Arc::downgrade(&self.shared) };
+        hosts.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Hosts to be worked on at once.
+    pub fn parallel(&self) -> usize {
+        self.shared.settings.parallel
+    }
+
+    /// Opens the connections to all of these, in parallel; the results are in the names' order.
+    pub async fn connect<S: AsRef<str>>(&self, names: &[S]) -> Vec<(String, Result<(), HostError>)> {
+        let names = names.iter().map(|name| name.as_ref().to_owned());
+        fan_out(names, self.parallel(), |name| async move { self.get(&name).connect().await }).await
+    }
+
+    /// Closes every connection; what still runs over them is ended. To be called at the end of a command; when it is not,
+    /// the masters are killed with the last clone.
+    pub async fn close(&self) {
+        let hosts: Vec<Host> = {
+            let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            hosts.drain().map(|(_, host)| host).collect()
+        };
+        let count = hosts.len();
+        fan_out(hosts, count, |host| async move {
+            if let Some(connection) = host.slot.lock().await.take() {
+                connection.close().await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Shared {
+    fn directory(&self, host: &str) -> Result<Arc<Directory>, HostError> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory.clone());
+        }
+        let made = Directory::create().map_err(|error| HostError::Local {
+            host: host.to_owned(),
+            detail: format!("no private directory for its connection could be made: {error}"),
+        })?;
+        // Of two that made one at once, the second's goes with its drop.
+        Ok(self.directory.get_or_init(|| Arc::new(made)).clone())
+    }
+
+    /// Opens a connection; a server that drops it before the login is asked again, some bounded times.
+    async fn open(&self, host: &str) -> Result<Connection, HostError> {
+        if !is_host_name(host) || !self.settings.user.as_deref().is_none_or(is_user_name) {
+            return Err(HostError::InvalidName { host: host.to_owned() });
+        }
+        let directory = self.directory(host)?;
+        let give_up = Instant::now() + self.settings.connect_timeout;
+        let (mut attempt, mut pause) = (1, FIRST_PAUSE);
+        loop {
+            let socket = directory.socket('m');
+            let started = {
+                // Never closed, and every holder is bounded.
+                let _permit = self.connecting.acquire().await;
+                Master::start(host, &self.settings, &socket).await
+            };
+            match started {
+                Ok(master) => return Ok(Connection::new(host.to_owned(), master, socket, directory)),
+                Err(HostError::Dropped { host, detail, .. })
+                    if attempt == MAX_ATTEMPTS || Instant::now() >= give_up =>
+                {
+                    return Err(HostError::Dropped { host, attempts: attempt, detail });
+                }
+                Err(HostError::Dropped { .. }) => {
+                    sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+                    attempt += 1;
+                    pause *= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Host {
+    /// Its name in the inventory.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens the connection, unless it stands.
+    pub async fn connect(&self) -> Result<(), HostError> {
+        self.connection().await.map(drop)
+    }
+
+    /// Runs a command to its end. A status other than 0 is no error; see [`Host::run_ok`].
+    pub async fn run(&self, run: Run) -> Result<Output, HostError> {
+        let (mut stdout, mut stderr) = (Tail::new(run.max_output), Tail::new(run.max_output));
+        let status = {
+            let mut sink = |stream: Stream, bytes: &[u8]| match stream {
+                Stream::Stdout => stdout.push(bytes),
+                Stream::Stderr => stderr.push(bytes),
+            };
+            self.connection().await?.run(run, &mut sink).await?
+        };
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (stdout.finish(), stderr.finish());
+        Ok(Output { status, stdout, stderr, stdout_cut, stderr_cut })
+    }
+
+    /// Runs a command that must succeed: another status than 0 is [`HostError::Failed`] with the last lines that it said.
+    pub async fn run_ok(&self, run: Run) -> Result<Output, HostError> {
+        let name = run.name;
+        let output = self.run(run).await?;
+        if output.is_success() {
+            return Ok(output);
+        }
+        let (host, tail) = (self.name.to_string(), output.tail(QUOTED_LINES));
+        Err(HostError::Failed { host, name, status: output.status, tail })
+    }
+
+    /// Runs a command and delivers its lines as they come. Returns the exit status.
+    pub async fn stream(&self, run: Run, mut deliver: impl FnMut(Line) + Send) -> Result<i32, HostError> {
+        let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+        let status = {
+            let mut sink = |stream: Stream, bytes: &[u8]| match stream {
+                Stream::Stdout => stdout.push(bytes, |text| deliver(Line { stream, text })),
+                Stream::Stderr => stderr.push(bytes, |text| deliver(Line { stream, text })),
+            };
+            self.connection().await?.run(run, &mut sink).await
+        };
+        stdout.finish(|text| deliver(Line { stream: Stream::Stdout, text }));
+        stderr.finish(|text| deliver(Line { stream: Stream::Stderr, text }));
+        status
+    }
+
+    /// A socket on this machine that leads to `address:port` as this host sees it. The same target gives the same socket
+    /// while anybody holds it.
+    pub async fn forward(&self, address: &str, port: u16) -> Result<Forward, HostError> {
+        self.connection().await?.forward(address, port).await
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>, HostError> {
+        let mut slot = self.slot.lock().await;
+        if let Some(connection) = slot.as_ref() {
+            if connection.is_alive() {
+                return Ok(connection.clone());
+            }
+            connection.close().await;
+        }
+        let closed =
+            || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
+        let shared = self.shared.upgrade().ok_or_else(closed)?;
+        let connection = Arc::new(shared.open(&self.name).await?);
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+/// What ssh can only read as a host: its arguments are guarded by `--`, and these words also reach the user's own
+/// ProxyCommand and Match lines.
+fn is_host_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    !name.is_empty() && !name.starts_with(['-', ':']) && name.chars().all(plain)
+}
+
+/// As [`is_host_name`], for the login.
+fn is_user_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(plain)
+}

@@ -1,0 +1,157 @@
+//! One command on a host, as data: what runs, what it reads, and how long it may take.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bluegreen_core::quote::shell_line;
+use tokio::io::AsyncRead;
+
+/// The watchdog, without its comments: it is sent with every command.
+static WATCHDOG: LazyLock<String> = LazyLock::new(|| {
+    let lines = include_str!("watchdog.sh").lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n")
+});
+
+/// How long a command that was asked to end (TERM) has before it is forced (KILL).
+pub const KILL_GRACE: Duration = Duration::from_secs(2);
+/// A command's bound unless it names another: enough for a small script on a busy host.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes kept of each stream unless the run asks for more.
+pub const DEFAULT_MAX_OUTPUT: usize = 1024 * 1024;
+/// The kernel takes no longer single argument (128 KiB), and the login shell gets the line as one.
+const MAX_LINE: usize = 120 * 1024;
+
+/// What a command reads.
+#[derive(Default)]
+pub enum Stdin {
+    /// Nothing. bg holds the other end: should bg die, the command is ended at once.
+    #[default]
+    Null,
+    /// These bytes, then the end. Should bg die, the command is ended within about a second.
+    Bytes(Vec<u8>),
+    /// Whatever this gives, likewise. The command itself must check that it got everything (length, digest): an end may
+    /// also mean that bg died.
+    Reader(Box<dyn AsyncRead + Send + Unpin>),
+}
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Stdin::Null => f.write_str("Null"),
+            Stdin::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Stdin::Reader(_) => f.write_str("Reader"),
+        }
+    }
+}
+
+/// A command for a host.
+#[derive(Debug)]
+pub struct Run {
+    /// The bound's and the command's name in messages: `nginx -t`, `install`.
+    pub name: &'static str,
+    /// The words, verbatim; no shell sees into them.
+    pub argv: Vec<String>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// Its bound: then its whole process group is ended.
+    pub timeout: Duration,
+    /// Whether it runs under `sudo -n`, with its watchdog: an ordinary user could not end root's processes.
+    pub sudo: bool,
+    /// Bytes kept of each stream, the last ones.
+    pub max_output: usize,
+}
+
+impl Run {
+    /// `argv`, without input, bounded by [`DEFAULT_TIMEOUT`].
+    pub fn new<S: Into<String>>(name: &'static str, argv: impl IntoIterator<Item = S>) -> Self {
+        let argv = argv.into_iter().map(Into::into).collect();
+        Self { name, argv, stdin: Stdin::Null, timeout: DEFAULT_TIMEOUT, sudo: false, max_output: DEFAULT_MAX_OUTPUT }
+    }
+
+    /// A constant POSIX sh script (`include_str!`), its values as `"$1"`, `"$2"`, ….
+    pub fn script<S: Into<String>>(
+        name: &'static str,
+        script: &'static str,
+        values: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let words = ["sh", "-c", script, "bg"].map(String::from);
+        Self::new(name, words.into_iter().chain(values.into_iter().map(Into::into)))
+    }
+
+    /// A shell line of the user's own, as it stands in the inventory.
+    pub fn shell(name: &'static str, line: impl Into<String>) -> Self {
+        Self::new(name, ["sh".to_owned(), "-c".to_owned(), line.into()])
+    }
+
+    /// With this input.
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// With this bound.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Under `sudo -n` or not.
+    pub fn sudo(mut self, sudo: bool) -> Self {
+        self.sudo = sudo;
+        self
+    }
+
+    /// With at most so many last bytes of each stream kept.
+    pub fn max_output(mut self, bytes: usize) -> Self {
+        self.max_output = bytes;
+        self
+    }
+
+    /// The line that the login shell gets. Errors: words that cannot be sent.
+    pub(crate) fn line(&self, nonce: &str) -> Result<String, String> {
+        if self.argv.is_empty() {
+            return Err("it has no words".into());
+        }
+        if self.argv.iter().any(|word| word.contains('\0')) {
+            return Err("a word holds a NUL".into());
+        }
+        let mode = if matches!(self.stdin, Stdin::Null) { "lifeline" } else { "data" };
+        let (limit, grace) = (seconds_up(self.timeout).to_string(), KILL_GRACE.as_secs().to_string());
+        let mut words: Vec<&str> = if self.sudo { vec!["sudo", "-n"] } else { vec![] };
+        words.extend(["sh", "-c", &WATCHDOG, "bg", nonce, &limit, &grace, mode]);
+        words.extend(self.argv.iter().map(String::as_str));
+        // exec: no login shell stays in between.
+        let line = format!("exec {}", shell_line(&words));
+        if line.len() > MAX_LINE {
+            Err(format!("it is {} bytes long, {MAX_LINE} is the most", line.len()))
+        } else {
+            Ok(line)
+        }
+    }
+}
+
+/// Whole seconds, rounded up, at least one: what the host counts in.
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_no_shell_takes_is_refused_here() {
+        let nul = Run::new("x", ["a\0b"]);
+        let long = Run::new("x", ["a".repeat(200_000)]);
+        let none = Run::new("x", Vec::<String>::new());
+        for run in [nul, long, none] {
+            assert!(run.line("n").is_err(), "{run:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_counts_whole_seconds_and_never_none() {
+        assert_eq!(seconds_up(Duration::ZERO), 1);
+        assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
+    }
+}

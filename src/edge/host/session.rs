@@ -1,0 +1,224 @@
+//! Carries one command out over a connection: feeds it, listens to it, and knows when it has ended.
+
+use std::time::Duration;
+
+use openssh::{Child, ChildStdin, Session, Stdio};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::error::HostError;
+use super::output::{Marks, Tail};
+use super::run::{KILL_GRACE, Run, Stdin, seconds_up};
+
+/// Opening a session is one round trip; a server that is out of processes may stall it.
+const OPEN: Duration = Duration::from_secs(15);
+/// After the end, what may still be on its way: a daemon that the command left may hold the streams open for good.
+const QUIET: Duration = Duration::from_millis(300);
+/// The longest that output may trickle in after the end.
+const TRICKLE: Duration = Duration::from_secs(5);
+/// Beyond bound and grace, for the host to say that it ended the command.
+const CONFIRM: Duration = Duration::from_secs(4);
+/// What an error quotes is found in the last bytes.
+const MAX_QUOTED: usize = 8192;
+
+/// Which stream a piece of output is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Where the command is.
+enum Phase {
+    Running,
+    /// bg let go of it; the host must confirm that it is gone.
+    Ending,
+    /// The watchdog reported this; the streams are being emptied.
+    Ended(String),
+}
+
+/// One running command.
+pub(crate) struct Conversation<'a> {
+    host: &'a str,
+    name: &'static str,
+    bound: Duration,
+    /// Marks and the not yet delivered bytes, of standard output and standard error.
+    marks: [Marks; 2],
+    tail: Tail,
+    sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
+}
+
+impl<'a> Conversation<'a> {
+    /// Runs `run` over `session`, output going to `sink` as it comes. Returns the exit status.
+    pub(crate) async fn hold(
+        session: &Session,
+        host: &'a str,
+        run: Run,
+        sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
+    ) -> Result<i32, HostError> {
+        let nonce = format!("{:016x}", rand::random::<u64>());
+        let (name, bound) = (run.name, run.timeout);
+        let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
+        let mut command = session.raw_command(&line);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let no_session = |detail: String| HostError::NoSession { host: host.to_owned(), name, detail };
+        let child = match timeout(OPEN, command.spawn()).await {
+            Ok(Ok(child)) => child,
+            Ok(Err(openssh::Error::Disconnected)) => {
+                return Err(HostError::Lost { host: host.to_owned(), name, tail: String::new() });
+            }
+            Ok(Err(error)) => return Err(no_session(chain(&error))),
+            Err(_) => return Err(no_session(format!("no answer within {}s", OPEN.as_secs()))),
+        };
+        let marks = [Marks::new(&nonce), Marks::new(&nonce)];
+        let talk = Conversation { host, name, bound, marks, tail: Tail::new(MAX_QUOTED), sink };
+        talk.listen(child, run.stdin, started).await
+    }
+
+    async fn listen(mut self, mut child: Child<&Session>, stdin: Stdin, started: Instant) -> Result<i32, HostError> {
+        let (Some(input), Some(mut stdout), Some(mut stderr)) =
+            (child.stdin().take(), child.stdout().take(), child.stderr().take())
+        else {
+            return Err(self.lost());
+        };
+        let (mut lifeline, feeding) = match stdin {
+            Stdin::Null => (Some(input), None),
+            Stdin::Bytes(bytes) => (None, Some((Box::new(std::io::Cursor::new(bytes)) as Source, input))),
+            Stdin::Reader(reader) => (None, Some((reader, input))),
+        };
+        let mut feeder = std::pin::pin!(feed(feeding));
+        let mut fed = false;
+        let mut alarm = started + self.bound;
+        let give_up = started + Duration::from_secs(seconds_up(self.bound)) + KILL_GRACE + CONFIRM;
+        let mut open = [true, true];
+        let mut buffers = [vec![0; 32 * 1024], vec![0; 8 * 1024]];
+        let mut phase = Phase::Running;
+        let mut latest = give_up;
+        let [out, err] = &mut buffers;
+        while open[0] || open[1] {
+            tokio::select! {
+                read = stdout.read(out), if open[0] => open[0] = self.take(Stream::Stdout, read, out, &mut phase),
+                read = stderr.read(err), if open[1] => open[1] = self.take(Stream::Stderr, read, err, &mut phase),
+                result = &mut feeder, if !fed => {
+                    fed = true;
+                    result.map_err(|detail| HostError::Input { host: self.host.to_owned(), name: self.name, detail })?;
+                }
+                () = sleep_until(alarm) => match phase {
+                    // Without data, closing its stdin ends it now; with data, the host's own clock does.
+                    Phase::Running => {
+                        lifeline = None;
+                        phase = Phase::Ending;
+                        alarm = give_up;
+                    }
+                    Phase::Ending => return Err(self.timed_out(false)),
+                    Phase::Ended(_) => break,
+                },
+            }
+            if matches!(phase, Phase::Ended(_)) {
+                latest = latest.min(Instant::now() + TRICKLE);
+                alarm = latest.min(Instant::now() + QUIET);
+            }
+        }
+        drop(lifeline);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut rest = Vec::new();
+            self.marks[stream as usize].finish(&mut rest);
+            self.deliver(stream, &rest);
+        }
+        // The server's session is free again only when its channel is closed.
+        let exit = timeout(QUIET, child.wait()).await;
+        match phase {
+            Phase::Ended(mark) => self.verdict(&mark, started),
+            Phase::Ending => Err(self.timed_out(false)),
+            Phase::Running => Err(self.unmarked(exit.is_ok_and(|status| status.is_ok()))),
+        }
+    }
+
+    /// Takes what one read gave. Returns whether the stream is still open.
+    fn take(&mut self, stream: Stream, read: std::io::Result<usize>, buffer: &[u8], phase: &mut Phase) -> bool {
+        let count = read.unwrap_or(0);
+        let mut said = Vec::new();
+        let marks = self.marks[stream as usize].push(&buffer[..count], &mut said);
+        self.deliver(stream, &said);
+        if let Some(mark) = marks.into_iter().next_back() {
+            *phase = Phase::Ended(mark);
+        }
+        count > 0
+    }
+
+    fn deliver(&mut self, stream: Stream, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.tail.push(bytes);
+            (self.sink)(stream, bytes);
+        }
+    }
+
+    /// What the watchdog's last mark, `WHY STATUS`, means.
+    fn verdict(self, mark: &str, started: Instant) -> Result<i32, HostError> {
+        match mark.split_once(' ') {
+            Some(("exit", status)) => status.parse().map_err(|_| self.lost()),
+            Some(("timeout", status)) => Err(self.timed_out(status != "stuck")),
+            // The watchdog saw stdin close: bg did that when the time was up, or the connection broke.
+            Some(("gone", status)) if started.elapsed() >= self.bound => Err(self.timed_out(status != "stuck")),
+            _ => Err(self.lost()),
+        }
+    }
+
+    /// The streams ended without a last word of the watchdog.
+    fn unmarked(self, exited: bool) -> HostError {
+        match (exited, self.marks[1].noise()) {
+            (true, Some(noise)) => {
+                let said =
+                    super::output::last_lines(&format!("{noise}\n{}", self.marks[0].noise().unwrap_or_default()), 4);
+                let detail = if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") };
+                HostError::NotRun { host: self.host.to_owned(), name: self.name, detail }
+            }
+            _ => self.lost(),
+        }
+    }
+
+    fn lost(&self) -> HostError {
+        HostError::Lost { host: self.host.to_owned(), name: self.name, tail: self.tail.text() }
+    }
+
+    fn timed_out(&self, ended: bool) -> HostError {
+        HostError::TimedOut {
+            host: self.host.to_owned(),
+            name: self.name,
+            after: self.bound,
+            ended,
+            tail: self.tail.text(),
+        }
+    }
+}
+
+type Source = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Copies all of the source, then closes. That the command stopped reading is its own affair; an error is the source's.
+async fn feed(feeding: Option<(Source, ChildStdin)>) -> Result<(), String> {
+    let Some((mut source, mut input)) = feeding else { return Ok(()) };
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = source.read(&mut buffer).await.map_err(|e| e.to_string())?;
+        if count == 0 || input.write_all(&buffer[..count]).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

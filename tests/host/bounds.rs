@@ -1,0 +1,108 @@
+//! No command outlives its bound, nor bg.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bluegreen::edge::host::{HostError, Hosts, Run, SshSettings, Stdin};
+
+use crate::connecting::processes_with;
+use crate::sshd::{Sshd, runs, until};
+
+/// Writes its process ids to the file `$1` and stays: itself, a child, and a child's child that ignores TERM.
+const STAYS: &str = "echo $$ >>\"$1\"; (echo begun; trap '' TERM; sh -c 'echo $$ >>\"$1\"; while :; do sleep 1; done' x \"$1\" & echo $! >>\"$1\"; wait) & wait";
+
+fn pids(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(String::from).collect()
+}
+
+#[tokio::test]
+async fn the_whole_group_ends_with_the_bound_even_what_ignores_term() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let file = sshd.path("pids");
+    for stdin in [Stdin::Null, Stdin::Bytes(b"data".to_vec())] {
+        let _ = std::fs::remove_file(&file);
+        let start = Instant::now();
+        let run = Run::script("stay", STAYS, [file.display().to_string()]).stdin(stdin).timeout(Duration::from_secs(1));
+        let error = host.run(run).await.unwrap_err();
+        println!("a stubborn group, bound 1 s: {:?}", start.elapsed());
+        assert_eq!(error.to_string(), "`box`: `stay` did not end within 1s and was ended: begun");
+        assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
+        assert_eq!(pids(&file).len(), 3);
+        assert!(pids(&file).iter().all(|pid| !runs(pid)), "gone when the error is told");
+    }
+    // The connection is as good as before.
+    host.run_ok(Run::new("true", ["true"])).await.unwrap();
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn an_obedient_command_is_gone_right_after_its_bound() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    host.connect().await.unwrap();
+    let start = Instant::now();
+    let error = host.run(Run::new("sleep", ["sleep", "60"]).timeout(Duration::from_millis(500))).await.unwrap_err();
+    assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_command_whose_caller_went_away_is_ended() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    for stdin in [Stdin::Null, Stdin::Bytes(b"data".to_vec())] {
+        let file = sshd.path("pids");
+        let _ = std::fs::remove_file(&file);
+        let run = Run::script("stay", STAYS, [file.display().to_string()]).stdin(stdin);
+        let (task, host) = (file.clone(), host.clone());
+        let running = tokio::spawn(async move { host.run(run).await });
+        until("it runs", || pids(&task).len() == 3).await;
+        running.abort();
+        let took = until("it is gone", || pids(&file).iter().all(|pid| !runs(pid))).await;
+        println!("dropped: gone after {took:?}");
+    }
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_program_is_killed() {
+    let sshd = Sshd::start("");
+    for mode in ["lifeline", "data"] {
+        let file = sshd.path(mode);
+        let private = std::fs::Permissions::from_mode(0o700);
+        let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let mut client = Command::new(std::env::current_exe().unwrap());
+        client
+            .args(["--exact", "bounds::client", "--ignored", "--nocapture"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        client.env("BG_TEST_CLIENT", &file).env("BG_TEST_CONFIG", sshd.path("ssh_config")).env("BG_TEST_MODE", mode);
+        let mut client = client.env("XDG_RUNTIME_DIR", runtime.path()).stderr(Stdio::null()).spawn().unwrap();
+        until("it runs", || pids(&file).len() == 3).await;
+        client.kill().unwrap();
+        client.wait().unwrap();
+        let config = sshd.path("ssh_config").display().to_string();
+        let took = until("no ssh is left here", || !processes_with(&config)).await;
+        println!("{mode}: SIGKILL: masters gone after {took:?}");
+        let took = until("nothing is left there", || pids(&file).iter().all(|pid| !runs(pid))).await;
+        println!("{mode}: commands gone {took:?} later");
+    }
+}
+
+/// Not a test: the program that [`nothing_is_left_when_the_program_is_killed`] kills.
+#[tokio::test]
+#[ignore = "a part of another test"]
+async fn client() {
+    let Some(file) = std::env::var_os("BG_TEST_CLIENT") else { return };
+    let config = std::env::var_os("BG_TEST_CONFIG").map(Into::into);
+    let hosts = Hosts::new(SshSettings { config, ..SshSettings::default() });
+    let data = std::env::var("BG_TEST_MODE").unwrap() == "data";
+    let stdin = if data { Stdin::Bytes(b"data".to_vec()) } else { Stdin::Null };
+    let file = file.into_string().unwrap();
+    let _ =
+        hosts.get("box").run(Run::script("stay", STAYS, [file]).stdin(stdin).timeout(Duration::from_secs(60))).await;
+}

@@ -1,0 +1,119 @@
+//! Who is refused, and in what words; who is let in all the same.
+
+use std::time::{Duration, Instant};
+
+use bluegreen::edge::host::{HostError, Hosts, Run, SshSettings};
+
+use crate::sshd::{Sshd, free_port, until};
+
+#[tokio::test]
+async fn a_changed_host_key_is_refused_whatever_the_users_config_says() {
+    let sshd = Sshd::start("");
+    sshd.trust("other");
+    let (hosts, host) = sshd.host();
+    let error = host.connect().await.unwrap_err();
+    assert!(matches!(error, HostError::HostKeyChanged { .. }), "{error:?}");
+    assert!(error.to_string().contains("`box` shows another host key"), "{error}");
+    assert!(error.hint().unwrap().contains("ssh-keygen -R"));
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn an_unknown_host_key_is_refused_and_stays_unknown() {
+    let sshd = Sshd::start("");
+    sshd.trust("none");
+    let (hosts, host) = sshd.host();
+    let error = host.connect().await.unwrap_err();
+    assert!(matches!(error, HostError::HostKeyUnknown { .. }), "{error:?}");
+    assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).unwrap(), "");
+    // Once it is known, the same host connects: a failure is not kept.
+    sshd.trust("host");
+    host.connect().await.unwrap();
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn what_keeps_bg_out_is_told_apart() {
+    let sshd = Sshd::start("");
+    let nobody = free_port();
+    sshd.configure(&format!("Host dead\n HostName 127.0.0.1\n Port {nobody}\nHost nameless\n HostName nope.invalid"));
+    let hosts = sshd.hosts();
+    let error = hosts.get("dead").connect().await.unwrap_err();
+    assert!(matches!(error, HostError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+    let error = hosts.get("nameless").connect().await.unwrap_err();
+    assert!(matches!(error, HostError::NameNotResolved { .. }), "{error:?}");
+    for name in ["-oProxyCommand=touch x", "", "a b", "$(id)"] {
+        assert!(matches!(hosts.get(name).connect().await, Err(HostError::InvalidName { .. })));
+    }
+    std::fs::write(sshd.path("authorized_keys"), "").unwrap();
+    let error = hosts.get("box").connect().await.unwrap_err();
+    assert!(matches!(error, HostError::PermissionDenied { .. }), "{error:?}");
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up_in_time() {
+    let sshd = Sshd::start("");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sshd.configure(&format!("Host silent\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
+    let settings = SshSettings { connect_timeout: Duration::from_secs(1), ..sshd.settings() };
+    let start = Instant::now();
+    let error = Hosts::new(settings).get("silent").connect().await.unwrap_err();
+    assert!(matches!(error, HostError::ConnectTimedOut { .. }), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn many_connections_to_one_server_that_drops_some_all_come_up() {
+    let sshd = Sshd::start("MaxStartups 2:50:100");
+    let names: Vec<String> = (1..=12).map(|n| format!("box{n}")).collect();
+    sshd.configure(&format!("Host box*\n HostName 127.0.0.1\n Port {}", sshd.port));
+    let hosts = sshd.hosts();
+    let start = Instant::now();
+    let done = hosts.connect(&names).await;
+    println!("12 hosts on one sshd that drops {:?}", start.elapsed());
+    assert!(done.iter().all(|(_, result)| result.is_ok()), "{done:?}");
+    assert_eq!(done.iter().map(|(name, _)| name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn the_users_jump_host_is_honoured() {
+    let (jump, sshd) = (Sshd::start(""), Sshd::start(""));
+    let trusted = std::fs::read_to_string(jump.path("known_hosts")).unwrap();
+    let own = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    std::fs::write(sshd.path("known_hosts"), own + &trusted).unwrap();
+    std::fs::copy(sshd.path("authorized_keys"), jump.path("authorized_keys")).unwrap();
+    sshd.configure(&format!("Host jump\n HostName 127.0.0.1\n Port {}\nHost box\n ProxyJump jump", jump.port));
+    let (hosts, host) = sshd.host();
+    assert_eq!(host.run_ok(Run::new("echo", ["echo", "over"])).await.unwrap().stdout_text(), "over");
+    assert!(std::fs::read_to_string(jump.path("sshd.log")).unwrap().contains("Accepted publickey"));
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_named_and_the_next_use_makes_another() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let parent = "ps -o ppid= -p \"$1\" 2>/dev/null || :";
+    let _ = parent;
+    // The command kills the sshd process that serves its own connection: the watchdog's parent.
+    let script = "read -r _ _ _ parent _ </proc/$PPID/stat; kill -s KILL \"$parent\"; sleep 30";
+    let error = host.run(Run::script("cut", script, Vec::<String>::new())).await.unwrap_err();
+    assert!(matches!(error, HostError::Lost { .. }), "{error:?}");
+    assert!(error.is_outcome_unknown());
+    let start = Instant::now();
+    assert_eq!(host.run_ok(Run::new("true", ["true"])).await.unwrap().status, 0);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    hosts.close().await;
+    until("no master stays", || !processes_with(&sshd.path("ssh_config").display().to_string())).await;
+}
+
+/// Whether any process has `word` among its arguments.
+pub fn processes_with(word: &str) -> bool {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .any(|line| line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes()))
+}
