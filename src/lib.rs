@@ -1,3 +1,4 @@
 //! `bg`: blue-green deployment for people who run their own servers.
 
 pub mod edge;
+pub mod engine;

@@ -1,1 +1,15 @@
 //! The rollout machine: stages, steps, plans, events, and the state that replaying them gives.
+
+mod command;
+mod event;
+mod plan;
+mod stage;
+mod state;
+mod step;
+
+pub use command::{Command, Verb};
+pub use event::{By, DecodeError, Entry, Event, FORMAT, decode, encode};
+pub use plan::{Plan, PlanError, Planned, plan, settle};
+pub use stage::{Refusal, Stage, Transition, table};
+pub use state::{OpenCommand, OpenShift, OpenStep, ReplayError, Rollout, State};
+pub use step::{Before, Direction, Epoch, Step};

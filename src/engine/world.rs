@@ -1,0 +1,97 @@
+//! What the engine asks of the world, as two small traits.
+
+use async_trait::async_trait;
+use bluegreen_core::rollout::{Before, Epoch, Event, State, Step};
+
+/// What a failed step means for the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The step changed nothing that matters: the command is over and the stage is as before (exit 1).
+    Nothing,
+    /// A release, a server or its health is at fault: the command is over, no traffic moved to it (exit 4).
+    Unhealthy,
+    /// It is not settled how far the step got, or it ran out of time: the command stays open (exit 5).
+    Open,
+    /// Somebody else's work stands in the way (a fence, a foreign journal): refused, and the command stays as it is.
+    Refused,
+}
+
+/// A step that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means for the command.
+    pub effect: Effect,
+    /// What happened, to which object, what is unaffected.
+    pub message: String,
+    /// What to do next, when there is more to say than the stage's own commands.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a hint of its own.
+    pub fn new(effect: Effect, message: impl Into<String>) -> Failure {
+        Failure { effect, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What the balancers have, before generations are chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// The highest generation found on any balancer, 0 when there is none.
+    pub highest: u64,
+    /// Whether every balancer runs the wanted content in the generation that was confirmed last.
+    pub settled: bool,
+}
+
+/// One step to be performed.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// The state after the step's `StepStarted`.
+    pub state: &'a State,
+    /// What is to be done.
+    pub step: &'a Step,
+    /// What was recorded before it.
+    pub before: &'a Before,
+    /// The right to change servers.
+    pub epoch: &'a Epoch,
+}
+
+/// The world that a plan changes.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// Looks at every balancer before a shift. An error changes nothing.
+    async fn survey(&self, state: &State, step: &Step) -> Result<Survey, Failure>;
+
+    /// Does one step. Must be idempotent. Returns what is worth a line in the journal.
+    async fn perform(&self, work: Work<'_>) -> Result<Vec<String>, Failure>;
+
+    /// Puts every balancer on the generation after N, those that did not answer included; the errors name each balancer
+    /// that did not confirm and what it said.
+    async fn put_back(&self, work: Work<'_>) -> Result<(), Vec<(String, String)>>;
+
+    /// Events that belong into the same append as the step's end.
+    fn settled_by(&self, step: &Step) -> Vec<Event>;
+}
+
+/// An append that did not happen.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct JournalError {
+    /// What happened to which file, and what to do.
+    pub message: String,
+}
+
+/// The append-only record. An implementation holds its lock for as long as it lives.
+pub trait Journal: Send {
+    /// What replaying it gives.
+    fn state(&self) -> &State;
+
+    /// Appends `events` as one entry, durable when this returns. Fails when somebody else appended in between.
+    fn append(&mut self, events: Vec<Event>) -> Result<(), JournalError>;
+}
