@@ -1,0 +1,5 @@
+//! The journal's backends.
+
+mod file;
+
+pub use file::{FileJournal, OpenError, Reading, read};
