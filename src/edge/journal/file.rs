@@ -240,8 +240,7 @@ fn take_lock(path: &Path, by: &By, command: &str) -> Result<Flock<File>, OpenErr
         .mode(0o600)
         .open(path)
         .map_err(io_error(path, "opened"))?;
-    let mut lock =
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| OpenError::Locked { holder: holder(path) })?;
+    let mut lock = lock_within(file, LOCK_PATIENCE).ok_or_else(|| OpenError::Locked { holder: holder(path) })?;
     // For whoever is refused meanwhile; nothing depends on it.
     let said = format!("`{command}` by {}@{} (process {})\n", by.user, by.host, by.pid);
     let _ = lock.set_len(0).and_then(|()| lock.write_all(said.as_bytes()));
