@@ -1,11 +1,15 @@
 //! The playground's command line.
 
+mod demo;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bg_playground::app::{self, Restart, Serving};
-use bg_playground::{Result, reaper};
+use bg_playground::load::LoadOptions;
+use bg_playground::{Error, Result, reaper};
 use clap::{Parser, Subcommand};
 
 /// Real sshd, nginx and demo applications on loopback.
@@ -18,6 +22,32 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Cmd {
+    /// Plays the whole journey under load and tells what the clients saw; fails when a promise was not kept.
+    Demo,
+    /// Leaves a playground running with load on it, until Ctrl-C.
+    Up {
+        /// Requests a second.
+        #[arg(long, default_value_t = 300)]
+        rate: u32,
+    },
+    /// Load on balancers: 2,000 clients unless told, until Ctrl-C or --seconds.
+    Load {
+        /// Addresses of balancers, such as 127.1.2.11:8080.
+        #[arg(required = true)]
+        to: Vec<SocketAddr>,
+        /// Paths below which requests are made, one per pool.
+        #[arg(long, default_values_t = ["/".to_owned()])]
+        prefix: Vec<String>,
+        /// Requests a second.
+        #[arg(long, default_value_t = 800)]
+        rate: u32,
+        /// Distinct clients, every other one mobile.
+        #[arg(long, default_value_t = 2000)]
+        clients: usize,
+        /// Ends after so long.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
     /// Runs the demo application (on a host; `restart` starts it).
     App {
         /// The host's directory, which marks the process as this host's.
@@ -61,6 +91,16 @@ enum Cmd {
 
 fn run(command: Cmd) -> Result<()> {
     match command {
+        Cmd::Demo => demo::Demo::start()?.journey(),
+        Cmd::Up { rate } => demo::up(rate),
+        Cmd::Load { to, prefix, rate, clients, seconds } => {
+            let longest = Duration::from_secs(seconds);
+            let load = LoadOptions::new(to, prefix).rate(rate).clients(clients).longest(longest).start()?;
+            demo::watch(&load)?;
+            let seen = load.stop();
+            println!("{} requests, {} failed", seen.sent, seen.failed);
+            if seen.failed == 0 { Ok(()) } else { Err(Error::Unknown(format!("{} requests failed", seen.failed))) }
+        }
         Cmd::App { host_dir: _, root, listen, pool, half } => app::serve(Serving::new(root, listen, pool, half)),
         Cmd::Restart { root, port, pool, half } => app::restart(&Restart { root, port, pool, half }),
         Cmd::Reap { dir } => reaper::live(&dir),

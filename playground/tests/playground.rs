@@ -213,3 +213,26 @@ fn a_small_disk_fills_up() {
     let ran = pg.ssh("web1", &format!("head -c 1000000 /dev/zero > {}/big", pg.place("web1").root.display())).unwrap();
     assert!(!ran.ok() && ran.stderr.contains("No space left"), "{ran}");
 }
+
+#[test]
+fn load_from_two_thousand_clients_is_answered_and_every_failure_is_counted() {
+    let mut pg = Playground::options().start().unwrap();
+    for place in ["web1", "web3", "api1", "api3"] {
+        pg.start_app(place, "v1", &Behaviour::default()).unwrap();
+    }
+    wire_by_hand(&mut pg).unwrap();
+    let load = pg.load().rate(1500).start().unwrap();
+    let mark = load.mark();
+    let seen = load.wait_clients(mark, Duration::from_secs(30)).unwrap();
+    seen.expect_none_failed();
+    assert_eq!((seen.mobile.clients, seen.desktop.clients, seen.mobile.green), (1000, 1000, 0));
+    assert_eq!(seen.hosts.len(), 4, "{seen:?}");
+    let slow = |seen: &bg_playground::load::Seen| seen.sent >= 4000;
+    load.wait(mark, Duration::from_secs(30), "slow requests too", slow).unwrap().expect_none_failed();
+    pg.kill_nginx("lb1").unwrap();
+    let mark = load.mark();
+    let failing = |seen: &bg_playground::load::Seen| seen.failed >= 30 && seen.by_half("blue") >= 30;
+    let seen = load.wait(mark, Duration::from_secs(20), "failures at one balancer only", failing).unwrap();
+    assert!(seen.failures[0].what.contains("connect"), "{:?}", seen.failures);
+    load.stop();
+}
