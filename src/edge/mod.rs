@@ -3,3 +3,4 @@
 pub mod artifact;
 pub mod host;
 pub mod journal;
+pub mod server;

@@ -26,6 +26,7 @@ pub use connection::Forward;
 pub use error::{HostError, QUOTED_LINES};
 pub use fanout::fan_out;
 pub use output::Output;
+pub(crate) use output::last_lines;
 pub use run::{DEFAULT_MAX_OUTPUT, DEFAULT_TIMEOUT, KILL_GRACE, Run, Stdin};
 pub use session::Stream;
 

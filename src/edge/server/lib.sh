@@ -1,0 +1,99 @@
+# shellcheck shell=sh
+# The beginning of every script that runs on a server. Arguments 1 to 4: root, journal id, epoch, seconds to wait for
+# the lock. A script that must stop says `stop WHY …` on standard output and ends with status 90; lines after that are
+# for a person to read.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+# The user's own command gets the umask of the login.
+# shellcheck disable=SC2034 # used by activate.sh
+login_umask=$(umask)
+umask 022
+# shellcheck disable=SC2088 # a literal tilde
+case $1 in
+    '~/'*) root=$HOME/${1#'~/'} ;;
+    *) root=$1 ;;
+esac
+journal=$2 epoch=$3 lock_wait=$4
+
+say() { printf '%s\n' "$*"; }
+stop() {
+    say stop "$@"
+    exit 90
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+need() { for tool in "$@"; do have "$tool" || stop tool "$tool"; done; }
+
+# Onto the disk: a file, or a directory's names. An older sync takes no arguments and flushes everything.
+flush() { sync "$1" 2>/dev/null || sync; }
+# One line into a file: after a crash it holds the old line or the new one, never half of one.
+put() {
+    printf '%s\n' "$2" >"$1.tmp"
+    flush "$1.tmp"
+    mv -f "$1.tmp" "$1"
+    flush "${1%/*}"
+}
+first_line() { if [ -f "$1" ]; then head -n 1 "$1"; fi; }
+
+read_fence() {
+    fence_journal='' fence_epoch=-1
+    if [ ! -e "$root/.bg/fence" ]; then return 0; fi
+    fence=$(first_line "$root/.bg/fence")
+    fence_journal=${fence% *} fence_epoch=${fence##* }
+    case "$fence_epoch $fence_journal" in
+        *[!0-9]*' '* | ' '* | *' ' | *' '*' '*) stop damaged-fence ;;
+    esac
+}
+# Nobody of another journal, and nobody whose step was overtaken, changes anything here.
+check_fence() {
+    read_fence
+    if [ -n "$fence_journal" ] && [ "$fence_journal" != "$journal" ]; then
+        stop foreign "$fence_journal" "$fence_epoch"
+    fi
+    if [ "$fence_epoch" -gt "$epoch" ]; then stop fenced "$fence_epoch"; fi
+}
+# Descriptor 9 holds the lock until this script and the guard of a user's command have ended.
+lock() {
+    need flock
+    exec 9>>"$root/.bg/lock"
+    locked=0
+    flock -w "$lock_wait" 9 || locked=$?
+    case $locked in
+        0) ;;
+        1) stop busy ;;
+        *) stop tool flock ;;
+    esac
+}
+# The lock is held and the fence stands at this step's epoch when this returns.
+enter() {
+    mkdir -p "$root/.bg"
+    lock
+    check_fence
+    if [ "$fence_epoch" != "$epoch" ]; then put "$root/.bg/fence" "$journal $epoch"; fi
+}
+
+# What is here, one fact per line; changes nothing and minds nothing that is missing.
+report() {
+    if [ -e "$root/.bg/fence" ]; then say fence "$(first_line "$root/.bg/fence")"; fi
+    if [ -e "$root/.bg/marker" ]; then say marker "$(first_line "$root/.bg/marker")"; fi
+    if [ -L "$root/current" ]; then
+        target=$(readlink "$root/current")
+        say current "${target##*/}"
+    fi
+    for release in "$root"/releases/v*; do
+        if [ ! -d "$release" ]; then continue; fi
+        digest=$(first_line "$root/.bg/releases/${release##*/}")
+        say release "${release##*/}" "${digest:--}"
+    done
+    for tool in awk flock gzip setsid sha256sum systemctl tar timeout zstd; do
+        if have "$tool"; then say tool "$tool"; fi
+    done
+    # The root may not exist yet: its nearest parent tells.
+    parent=$root
+    while [ ! -d "$parent" ]; do
+        parent=${parent%/*}
+        parent=${parent:-/}
+    done
+    free=$(LC_ALL=C df -Pk "$parent" 2>/dev/null | awk 'END { print $4 }') || free=
+    say free "${free:--}"
+    if [ -w "$parent" ]; then say writable; fi
+}
