@@ -23,12 +23,14 @@ use master::Master;
 use output::{Lines, Tail};
 
 pub use connection::Forward;
+pub(crate) use error::seconds;
 pub use error::{HostError, QUOTED_LINES};
 pub use fanout::fan_out;
 pub use output::Output;
 pub(crate) use output::last_lines;
 pub use run::{DEFAULT_MAX_OUTPUT, DEFAULT_TIMEOUT, KILL_GRACE, Run, Stdin};
 pub use session::Stream;
+pub(crate) use session::chain;
 
 /// Connections being opened at once: sshd drops at random beyond 10 that have not logged in (MaxStartups 10:30:100), and all
 /// may pass one jump host.
