@@ -1,4 +1,5 @@
 //! `bg`: blue-green deployment for people who run their own servers.
 
+pub mod cli;
 pub mod edge;
 pub mod engine;

@@ -1,0 +1,129 @@
+//! The command line. The help texts say `bg`; they are shown under the name that the program was called by.
+
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+
+const EXIT_CHANGE: &str = "Exit codes: 0 done · 1 failed, everything is as it was · 2 usage or inventory wrong · 3 refused, \
+                           nothing touched · 4 the release is not healthy · 5 open: `bg resume` or `bg abort` · 130 Ctrl-C";
+
+/// Blue-green deployment for people who run their own servers.
+///
+/// Half of the servers (green) is upgraded and tried while the other half (blue) carries the site; then everybody moves over at once.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = false,
+    after_help = "Start with:\n  bg init\n  bg check"
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Cmd,
+}
+
+/// Arguments that every command has.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The inventory: NAME is inventory/NAME.toml; default: the only file in inventory/
+    #[arg(short, long, global = true, value_name = "NAME|PATH", env = "BG_INVENTORY", hide_env_values = true)]
+    pub inventory: Option<String>,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more about what happens
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing about what happens, only how it ended
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--dry-run`, of every command that changes anything.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Change {
+    /// Print the steps and what would change on each balancer; touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What names a new release.
+#[derive(Debug, Clone, Args)]
+pub struct NewRelease {
+    /// The release's label; default: git describe, else its number
+    #[arg(long, value_name = "LABEL")]
+    pub release: Option<String>,
+    /// Another artifact than the inventory's
+    #[arg(long = "artifact", value_name = "POOL=PATH")]
+    pub artifacts: Vec<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Cmd {
+    /// Write a commented inventory and the nginx templates to start from.
+    ///
+    /// Never overwrites a file.
+    #[command(after_help = "Example:\n  bg init shop\n\nExit codes: 0 done · 1 failed · 2 usage wrong")]
+    Init {
+        /// Where; default: here
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: std::path::PathBuf,
+    },
+    /// Check the inventory, and with --hosts every host too.
+    ///
+    /// Finds everything that is wrong at once and changes nothing.
+    #[command(
+        after_help = "Example:\n  bg check --hosts\n\nExit codes: 0 all is well · 1 findings on the hosts · 2 usage or inventory wrong"
+    )]
+    Check {},
+    /// Print the shell function and the completions.
+    ///
+    /// It keeps the shell's own `bg` for jobs, and everything else runs this program.
+    #[command(
+        after_help = "Example, for ~/.bashrc:\n  eval \"$(bluegreen shell bash)\"\n\nExit codes: 0 done · 2 usage wrong"
+    )]
+    Shell {
+        /// Which shell
+        shell: ShellName,
+    },
+    /// What the completions ask: what could stand in place of the last word.
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The command line so far
+        #[arg(last = true)]
+        words: Vec<String>,
+    },
+}
+
+/// The shells that `shell` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// The parser, named as the program was called.
+pub fn command(called: &'static str) -> Command {
+    Cli::command().name(called).bin_name(called)
+}

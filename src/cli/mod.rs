@@ -1,0 +1,127 @@
+//! The command line: reads arguments, runs one command, prints how it ended. Nothing outside of this module prints.
+
+mod answer;
+mod args;
+mod check;
+mod complete;
+mod error;
+mod init;
+mod locate;
+mod progress;
+mod screen;
+mod shell;
+mod templates;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::FromArgMatches;
+
+use self::{
+    answer::Answer,
+    args::{Cli, Cmd, Global},
+    error::CliError,
+    locate::Located,
+    screen::Screen,
+};
+
+/// What every command gets.
+struct Context {
+    screen: Screen,
+    global: Global,
+    cwd: PathBuf,
+}
+
+impl Context {
+    /// The inventory that this command is about.
+    fn inventory(&self) -> Result<Located, CliError> {
+        locate::load(self.global.inventory.as_deref(), &self.cwd)
+    }
+}
+
+/// Runs the program with the arguments of the process and returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let called = called(arguments.first());
+    let cli = match parse(called, &arguments) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let screen = Screen::new(called, &cli.global);
+    let cwd = match std::env::current_dir() {
+        Ok(cwd) => cwd,
+        Err(error) => {
+            screen.error(&CliError::file("read", ".")(error));
+            return 1;
+        }
+    };
+    let context = Context { screen, global: cli.global, cwd };
+    match dispatch(&context, cli.command) {
+        Ok(Some(answer)) => {
+            screen.answer(&answer);
+            answer.exit as i32
+        }
+        Ok(None) => 0,
+        Err(error) => {
+            screen.error(&error);
+            error.exit() as i32
+        }
+    }
+}
+
+/// One command; `None` when it has said everything itself.
+fn dispatch(context: &Context, command: Cmd) -> Result<Option<Answer>, CliError> {
+    match command {
+        Cmd::Init { dir } => init::run(context, &dir).map(Some),
+        Cmd::Check {} => check::run(context).map(Some),
+        Cmd::Shell { shell } => shell::run(context, shell),
+        Cmd::Complete { words } => shell::complete(context, &words),
+    }
+}
+
+/// The name that the program was called by.
+fn called(program: Option<&OsString>) -> &'static str {
+    // The shells' function `bg` runs the program by its other name, since `bg` may be another file on PATH.
+    if std::env::var_os("BLUEGREEN_CALLED").is_some_and(|name| name == "bg") {
+        return "bg";
+    }
+    let name = program.map(PathBuf::from).and_then(|path| path.file_name().map(ToOwned::to_owned));
+    if name.is_some_and(|name| name == "bg") { "bg" } else { "bluegreen" }
+}
+
+/// The parsed command line, or the exit code when there is nothing more to do: help, version, or a usage error.
+fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
+    let parsed = args::command(called).try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
+    let error = match parsed {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let screen = Screen::bare(called, json);
+    if !error.use_stderr() {
+        screen.out(error.render().to_string().trim_end());
+        return Err(0);
+    }
+    screen.error(&usage(&error, arguments));
+    Err(2)
+}
+
+/// clap's words in our form: the message, then the hints.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> CliError {
+    let text = error.render().to_string();
+    if error.kind() == clap::error::ErrorKind::MissingSubcommand {
+        return CliError::usage("no command was given", "`bg --help` lists them");
+    }
+    let mut paragraphs = text.trim_end().split("\n\n");
+    let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut hints: Vec<String> = Vec::new();
+    for paragraph in paragraphs {
+        let tips = paragraph.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+        hints.extend(tips.map(ToOwned::to_owned));
+        hints.extend(paragraph.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")));
+    }
+    let command = arguments.get(1).and_then(|word| word.to_str()).filter(|word| {
+        args::command("bg").get_subcommands().any(|command| command.get_name() == *word && !command.is_hide_set())
+    });
+    hints.push(command.map_or("`bg --help`".to_owned(), |command| format!("`bg {command} --help`")));
+    CliError::usage(message, hints.join(" · "))
+}

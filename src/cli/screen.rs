@@ -1,0 +1,157 @@
+//! All printing of the program. Results go to stdout, everything about how they came to be to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use super::{
+    answer::Answer,
+    args::{ColorWhen, Global},
+    error::CliError,
+};
+use crate::engine::Exit;
+
+/// How to print, and under which name.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// The name that the program was called by: `bg` or `bluegreen`.
+    pub called: &'static str,
+    /// One document on stdout.
+    pub json: bool,
+    /// Nothing but how it ended.
+    pub quiet: bool,
+    /// More about what happens.
+    pub verbose: bool,
+    /// Colours on stdout.
+    pub color: bool,
+    /// Colours on stderr.
+    pub color_err: bool,
+}
+
+/// The same text with every `bg …` in it under the name that the program was called by: after a backtick or a quote, and at
+/// the beginning of an indented line of an example.
+pub fn under_name(text: &str, called: &str) -> String {
+    if called == "bg" {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            out.push('\n');
+        }
+        let rest = line.trim_start();
+        let indent = line.len() - rest.len();
+        match rest.strip_prefix("bg ") {
+            Some(rest) if indent > 0 => {
+                out.push_str(&format!("{}{called} {}", &line[..indent], rest.replace("`bg ", &format!("`{called} "))));
+            }
+            _ => out.push_str(&line.replace("`bg ", &format!("`{called} "))),
+        }
+    }
+    out
+}
+
+impl Screen {
+    /// From the command line and the terminal.
+    pub fn new(called: &'static str, global: &Global) -> Screen {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = |terminal: bool| match global.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => terminal && !plain,
+        };
+        Screen {
+            called,
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: color(std::io::stdout().is_terminal()),
+            color_err: color(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// For the time before the command line is understood.
+    pub fn bare(called: &'static str, json: bool) -> Screen {
+        Screen { called, json, quiet: false, verbose: false, color: false, color_err: false }
+    }
+
+    /// Text under the name that the program was called by.
+    pub fn named(&self, text: &str) -> String {
+        under_name(text, self.called)
+    }
+
+    /// A result. A reader that is gone is no error of ours.
+    pub fn out(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{}", self.named(text)).and_then(|()| stdout.flush());
+    }
+
+    /// Something on the way.
+    pub fn err(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.named(text));
+    }
+
+    /// What a command ended with.
+    pub fn answer(&self, answer: &Answer) {
+        if self.json {
+            let named = Answer {
+                message: self.named(&answer.message),
+                hint: answer.hint.as_deref().map(|hint| self.named(hint)),
+                ..answer.clone()
+            };
+            return self.raw(&named.document());
+        }
+        if answer.exit == Exit::Done {
+            self.out(&answer.message);
+            if let Some(hint) = &answer.hint {
+                self.out(&format!("{} {hint}", self.paint_out("next:", "1")));
+            }
+            return;
+        }
+        self.err(&format!("{} {}", self.paint_err("error:", "1;31"), answer.message));
+        if let Some(hint) = &answer.hint {
+            self.err(&format!("{} {hint}", self.paint_err("hint:", "1;36")));
+        }
+    }
+
+    /// What ended a command early.
+    pub fn error(&self, error: &CliError) {
+        if !self.json
+            && let Some(detail) = error.detail(self.color_err)
+        {
+            self.err(&detail);
+        }
+        self.answer(&Answer::from(error));
+    }
+
+    /// A line that is not ours to rename.
+    pub fn raw(&self, line: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    }
+
+    /// `text` in an ANSI style on stdout.
+    pub fn paint_out(&self, text: &str, style: &str) -> String {
+        paint(text, style, self.color)
+    }
+
+    /// `text` in an ANSI style on stderr.
+    pub fn paint_err(&self, text: &str, style: &str) -> String {
+        paint(text, style, self.color_err)
+    }
+}
+
+fn paint(text: &str, style: &str, color: bool) -> String {
+    if color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::under_name;
+
+    #[test]
+    fn commands_in_texts_are_shown_under_the_name_that_was_called() {
+        let text = "`bg resume` finishes it\n  bg deploy --canary `bg x`\nbg is a builtin";
+        let named = "`bluegreen resume` finishes it\n  bluegreen deploy --canary `bluegreen x`\nbg is a builtin";
+        assert_eq!(under_name(text, "bluegreen"), named);
+        assert_eq!(under_name(text, "bg"), text);
+    }
+}
