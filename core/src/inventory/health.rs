@@ -66,7 +66,7 @@ fn request(table: &Table<'_>, default: Health) -> Health {
         .get("from")
         .and_then(|value| value.choice(&[("balancers", HealthFrom::Balancers), ("host", HealthFrom::Host)]));
     if let Some(scheme) = table.get("scheme") {
-        scheme.choice(&[("http", ())]);
+        scheme.string(plain_http);
     }
     Health {
         path: table.get("path").and_then(|value| value.string(scalar::request_path)).unwrap_or(default.path),
@@ -115,6 +115,14 @@ fn check_times(table: &Table<'_>, health: &Health, culprit: Option<Value<'_>>) {
         Some(value) => value.wrong(wrong.help("`within` is the time for all of them")),
         None => table.wrong(wrong),
     }
+}
+
+fn plain_http(text: &str) -> Result<(), Wrong> {
+    if text == "http" {
+        return Ok(());
+    }
+    let wrong = Wrong::new("is not a known value", "must be `http`");
+    Err(if text == "https" { wrong.help("for https, let a command decide: `run = \"…\"`") } else { wrong })
 }
 
 fn command(text: &str) -> Result<String, Wrong> {

@@ -50,7 +50,7 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Inventory, Findings> 
         Err(error) => {
             let span = error.span().unwrap_or_default();
             let message = format!("this is no TOML: {}", error.message().replace('\n', ", "));
-            return failed(vec![Finding { message, label: "here".to_owned(), help: None, span }]);
+            return failed(vec![Finding { message, label: String::new(), help: None, span }]);
         }
     };
     let sink = Sink::new(text);

@@ -24,8 +24,8 @@ pub(super) struct Spot<'a> {
     element: std::rc::Rc<Value<'a>>,
 }
 
-/// The hosts of one half; `None` when it is missing or was reported.
-pub(super) fn spots<'a>(pool: &Table<'a>, half: Half) -> Option<Vec<Spot<'a>>> {
+/// The hosts of one half, not many more than there is `room` for; `None` when it is missing or was reported.
+pub(super) fn spots<'a>(pool: &Table<'a>, half: Half, room: usize) -> Option<Vec<Spot<'a>>> {
     let (key, example) = match half {
         Half::Blue => ("blue", "`blue = [\"web1\", \"web3\"]`"),
         Half::Green => ("green", "`green = [\"web2\", \"web4\"]`"),
@@ -46,7 +46,7 @@ pub(super) fn spots<'a>(pool: &Table<'a>, half: Half) -> Option<Vec<Spot<'a>>> {
             let hosts = element.string(ranges::expand).into_iter().flatten();
             spots.extend(hosts.map(|host| Spot::new(host, None, &element)));
         }
-        if spots.len() > MAX_PLACES {
+        if spots.len() > room {
             break;
         }
     }
@@ -103,6 +103,11 @@ pub(super) struct Common<'a> {
 }
 
 impl Census {
+    /// How many more places the site may have.
+    pub(super) fn room(&self) -> usize {
+        MAX_PLACES.saturating_sub(self.places)
+    }
+
     /// The checked places of one half; a place that stands somewhere already is reported.
     pub(super) fn places(&mut self, common: &Common<'_>, half: Half, spots: Vec<Spot<'_>>) -> Vec<Place> {
         spots.into_iter().filter_map(|spot| self.place(common, half, spot)).collect()
@@ -116,20 +121,23 @@ impl Census {
             }
             return None;
         }
-        let port = spot.port.or(common.port)?;
+        let port = spot.port.or(common.port);
         let here = format!("in `pools.{}.{half}` on line {}", common.pool, spot.element.line());
-        let address = (spot.address.to_ascii_lowercase(), port);
+        // A port that was reported as wrong counts as one of its own, so that repeated hosts are still found.
+        let address = (spot.address.to_ascii_lowercase(), port.unwrap_or_default());
         if let Some(first) = self.addresses.get(&address) {
-            let what = format!("holds the address {} twice", quoted(&format!("{}:{port}", joined(&spot.address))));
+            let shown = port.map_or_else(|| spot.address.clone(), |port| format!("{}:{port}", joined(&spot.address)));
+            let what = format!("names the server {} a second time", quoted(&shown));
             let wrong = Wrong::new(what, format!("the first one stands {first}"));
             spot.element.wrong(wrong.help("one server is one place; another server on the machine has another port"));
             return None;
         }
         self.addresses.insert(address, here.clone());
+        let port = port?;
         let root = filled(common, half, &spot, port)?;
         if let Some(first) = self.roots.insert((spot.host.to_ascii_lowercase(), root.clone()), here) {
-            let what = format!("holds the root {} on `{}` twice", quoted(&root), spot.host);
-            let wrong = Wrong::new(what, format!("the first one stands {first}"));
+            let what = format!("uses the root {} on `{}` a second time", quoted(&root), spot.host);
+            let wrong = Wrong::new(what, format!("the first place there stands {first}"));
             spot.element
                 .wrong(wrong.help("tell them apart with `{{ half }}`, `{{ pool }}` or `{{ port }}` in `deploy.root`"));
         }

@@ -32,8 +32,8 @@ fn pool(entry: &Value<'_>, site: &str, census: &mut Census) -> Option<Pool> {
     let name = entry.key.to_owned();
     let table = entry.table()?;
     let port_key = table.get("port");
-    let blue = spots(&table, Half::Blue).unwrap_or_default();
-    let green = spots(&table, Half::Green).unwrap_or_default();
+    let blue = spots(&table, Half::Blue, census.room()).unwrap_or_default();
+    let green = spots(&table, Half::Green, census.room()).unwrap_or_default();
     if port_key.is_none() && !(blue.iter().chain(&green).all(|spot| spot.has_port())) {
         table.require("port", "`port = 3000`");
     }
@@ -88,7 +88,11 @@ fn upstream(pool: &Table<'_>) -> Upstream {
 /// nginx takes no fractions of a second for `fail_timeout`.
 fn whole_seconds(text: &str) -> Result<u64, Wrong> {
     let ms = scalar::duration(1_000, DAY_MS)(text)?;
-    if ms % 1_000 == 0 { Ok(ms) } else { Err(Wrong::new("is not in whole seconds", "nginx takes no fractions here")) }
+    if ms.is_multiple_of(1_000) {
+        Ok(ms)
+    } else {
+        Err(Wrong::new("is not in whole seconds", "nginx takes no fractions here"))
+    }
 }
 
 fn balance(upstream: &Table<'_>) -> Option<Balance> {

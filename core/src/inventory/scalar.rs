@@ -96,7 +96,7 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
 /// Something on one line that is neither empty nor hides anything.
 pub(super) fn line(text: &str) -> Result<String, Wrong> {
     if text.trim().is_empty() {
-        return Err(Wrong::new("is empty", "leave the key out instead"));
+        return Err(Wrong::new("is empty", "a text is needed here"));
     }
     if text.len() > MAX_CHARS {
         return Err(Wrong::new("is too long", format!("at most {MAX_CHARS} bytes")));
@@ -304,7 +304,7 @@ pub(super) fn duration(least_ms: u64, most_ms: u64) -> impl Fn(&str) -> Result<u
 /// A duration in the largest unit that is exact.
 fn spoken(ms: u64) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    match units.iter().find(|(_, unit)| ms >= *unit && ms % unit == 0) {
+    match units.iter().find(|(_, unit)| ms >= *unit && ms.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),
     }

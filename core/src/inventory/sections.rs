@@ -6,6 +6,8 @@ use super::reader::{Table, Value, Wrong};
 use super::types::{Balancer, CanaryKey, Inventory, JournalLocation, Ssh};
 use super::{pools, ranges, scalar, segments};
 
+/// Every shift is prepared and committed on all of them; more is taken for a slip in a range.
+const MAX_BALANCERS: usize = 1_000;
 /// A command connects to no more hosts than this at once.
 const MAX_PARALLEL: u32 = 1_024;
 const DEFAULT_PARALLEL: usize = 32;
@@ -91,6 +93,10 @@ fn balancers(file: &Table<'_>, site: &str) -> (Vec<Balancer>, Option<String>) {
         let mut lines = HashMap::new();
         for element in &elements {
             add_balancers(element, &common, &mut lines, &mut balancers);
+            if balancers.len() > MAX_BALANCERS {
+                element.wrong(Wrong::new("is too many balancers", format!("a site has at most {MAX_BALANCERS}")));
+                break;
+            }
         }
     }
     table.finish();
@@ -128,8 +134,8 @@ fn add_balancers(
     };
     for host in hosts.into_iter().flatten() {
         if let Some(line) = lines.insert(host.to_ascii_lowercase(), element.line()) {
-            let what = format!("names the balancer `{host}` twice");
-            element.wrong(Wrong::new(what, format!("it stands on line {line} already")));
+            let what = format!("names the balancer `{host}` a second time");
+            element.wrong(Wrong::new(what, format!("the first one stands on line {line}")));
         } else {
             balancers.push(Balancer { host, ..balancer.clone() });
         }
