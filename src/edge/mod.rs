@@ -1,6 +1,7 @@
 //! The edges: everything that touches the world.
 
 pub mod artifact;
+pub mod balancer;
 pub mod health;
 pub mod host;
 pub mod journal;

@@ -1,0 +1,36 @@
+#!/bin/sh
+# commit.sh DIR N JOURNAL HASH WAIT: live/current -> gen/N by rename, only to a higher number of the same journal.
+set -eu
+dir=$1
+n=$2
+journal=$3
+hash=$4
+wait=$5
+live=$dir/live
+[ -d "$live/gen" ] || refused no_dirs "$live/gen"
+[ -w "$live" ] || no_right write "$live"
+
+[ -e "$live/.lock" ] || : >>"$live/.lock"
+lock "$live/.lock" "$wait"
+current=$(number_of "$live")
+[ "$current" != unknown ] || refused unknown_current "$(readlink "$live/current" || :)"
+owner=$(journal_of "$live/current")
+[ -z "$owner" ] || [ "$owner" = "$journal" ] || refused foreign "$owner current"
+if [ "$current" != none ] && [ "$current" -gt "$n" ]; then
+    refused fenced "$current"
+fi
+[ -d "$live/gen/$n" ] || refused missing "$n"
+owner=$(journal_of "$live/gen/$n")
+[ "$owner" = "$journal" ] || refused foreign "${owner:--} gen/$n"
+found=$(hash_of "$live/gen/$n")
+[ "$found" = "$hash" ] || refused differs "$n $found"
+if [ "$current" != "$n" ]; then
+    rm -f "$live"/.new-*
+    ln -s "gen/$n" "$live/.new-$$"
+    # Rename and nothing else: unlink and link again would leave an instant without a tree.
+    mv -T "$live/.new-$$" "$live/current"
+fi
+# Also when it was current already: a run that was killed may not have come this far.
+sync "$live"
+printf 'was %s\n' "$current"
+printf 'done\n'

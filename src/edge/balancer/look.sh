@@ -1,0 +1,71 @@
+#!/bin/sh
+# look.sh DIR: what stands in bg's directory on a balancer. Changes nothing, tolerates that anything is absent.
+set -eu
+dir=$1
+live=$dir/live
+
+# seen PATH: present, absent or unreadable (a directory above it may be closed to us).
+seen() {
+    if [ -r "$1" ]; then
+        printf 'present'
+    elif [ -e "$1" ] || [ -L "$1" ]; then
+        printf 'unreadable'
+    else
+        case $(ls -d -- "$1" 2>&1 || :) in
+            *'ermission denied'*) printf 'unreadable' ;;
+            *) printf 'absent' ;;
+        esac
+    fi
+}
+
+# file WORD PATH: presence, sha256 and first line (base64) of a file.
+file() {
+    state=$(seen "$2")
+    if [ "$state" = present ] && [ -f "$2" ]; then
+        sum=$(sha256sum <"$2" | cut -c 1-64)
+        printf '%s present %s %s\n' "$1" "$sum" "$(head -n 1 "$2" | head -c 4096 | base64 -w 0)"
+    else
+        printf '%s %s\n' "$1" "$state"
+    fi
+}
+
+printf 'user %s\n' "$(id -un 2>/dev/null || id -u)"
+printf 'dir %s\n' "$(seen "$dir")"
+printf 'lock %s\n' "$(seen "${dir%/*}/.lock")"
+# Workers need to search every directory on the way: the first one that is closed to others.
+at=$dir
+while [ -n "$at" ]; do
+    case $(stat -c %A -- "$at" 2>/dev/null || :) in
+        d????????[!xt]) printf 'closed %s\n' "$(printf '%s' "$at" | base64 -w 0)" ;;
+    esac
+    at=${at%/*}
+done
+file http "$dir/http.conf"
+file server "$dir/server.conf"
+for part in live live/gen; do
+    printf '%s %s %s\n' "${part#live/}" "$(seen "$dir/$part")" "$(stat -c '%a %U' "$dir/$part" 2>/dev/null || :)"
+done
+if [ -L "$live/current" ]; then
+    printf 'current link %s\n' "$(readlink -n "$live/current" | base64 -w 0)"
+elif [ -e "$live/current" ]; then
+    printf 'current other\n'
+else
+    printf 'current %s\n' "$(seen "$live/current")"
+fi
+if [ -d "$live/current" ]; then
+    if [ -r "$live/current" ] && [ -x "$live/current" ]; then
+        printf 'tree present %s\n' "$(hash_of "$live/current/.")"
+    else
+        printf 'tree unreadable\n'
+    fi
+    traffic=$(seen "$live/current/traffic.json")
+    if [ "$traffic" = present ]; then
+        printf 'traffic present %s\n' "$(head -c 1000000 "$live/current/traffic.json" | base64 -w 0)"
+    else
+        printf 'traffic %s\n' "$traffic"
+    fi
+fi
+if [ -d "$live/gen" ]; then
+    printf 'gens %s\n' "$(find "$live/gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f ' 2>/dev/null || :)"
+fi
+printf 'end\n'

@@ -1,0 +1,98 @@
+#!/bin/sh
+# prepare.sh DIR JOURNAL KEEP WAIT (N HASH)…: the trees on stdin (a tar of N/…) to live/gen/N, durable, not yet current.
+set -eu
+dir=$1
+journal=$2
+keep=$3
+wait=$4
+shift 4
+live=$dir/live
+gen=$live/gen
+[ -d "$gen" ] || refused no_dirs "$gen"
+[ -w "$gen" ] || no_right write "$gen"
+
+# Unpacked before the lock is taken: a slow line must not hold others up.
+tmp=$(mktemp -d "$gen/.tmp-XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+tar -x -f - --no-same-owner --no-same-permissions -C "$tmp"
+find "$tmp" -type d -exec chmod 755 {} +
+find "$tmp" -type f -exec chmod 644 {} +
+pairs=$*
+while [ $# -gt 0 ]; do
+    found=$(hash_of "$tmp/$1")
+    if [ "$found" != "$2" ] || [ "$(journal_of "$tmp/$1")" != "$journal" ]; then
+        printf 'the tree %s arrived with the hash %s, expected %s\n' "$1" "$found" "$2" >&2
+        exit 1
+    fi
+    shift 2
+done
+# Bottom-up, so that no directory is durable before what it names.
+find "$tmp" -depth ! -type l -print0 | xargs -0 sync
+
+[ -e "$live/.lock" ] || : >>"$live/.lock"
+lock "$live/.lock" "$wait"
+current=$(number_of "$live")
+[ "$current" != unknown ] || refused unknown_current "$(readlink "$live/current" || :)"
+owner=$(journal_of "$live/current")
+[ -z "$owner" ] || [ "$owner" = "$journal" ] || refused foreign "$owner current"
+
+# Every refusal comes before the first change.
+# shellcheck disable=SC2086 # numbers and hashes: words without blanks
+set -- $pairs
+while [ $# -gt 0 ]; do
+    n=$1
+    if [ "$current" != none ] && [ "$n" -lt "$current" ]; then
+        refused fenced "$current"
+    fi
+    if [ -e "$gen/$n" ] || [ -L "$gen/$n" ]; then
+        owner=$(journal_of "$gen/$n")
+        [ "$owner" = "$journal" ] || refused foreign "${owner:--} gen/$n"
+        if [ "$n" = "$current" ] && [ "$(hash_of "$gen/$n")" != "$2" ]; then
+            refused current_differs "$n"
+        fi
+    fi
+    shift 2
+done
+
+# away DIR: gone under its name at once, never seen half removed.
+away() {
+    mv -T "$1" "$tmp/old-${1##*/}"
+    chmod -R u+rwX "$tmp/old-${1##*/}" 2>/dev/null || :
+}
+
+# shellcheck disable=SC2086
+set -- $pairs
+while [ $# -gt 0 ]; do
+    n=$1
+    how=made
+    if [ -e "$gen/$n" ]; then
+        how=kept
+        if [ "$n" != "$current" ] &&
+            { [ "$(hash_of "$gen/$n")" != "$2" ] || ! cmp -s "$gen/$n/traffic.json" "$tmp/$n/traffic.json"; }; then
+            how=replaced
+            away "$gen/$n"
+        fi
+    fi
+    [ "$how" = kept ] || mv -T "$tmp/$n" "$gen/$n"
+    printf 'generation %s %s\n' "$n" "$how"
+    shift 2
+done
+sync "$gen"
+
+# Older generations: the newest KEEP others stay, a slow request may still hold their path. Pruning may fail: it is
+# done again next time.
+left=$keep
+for n in $(find "$gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' | sort -rn); do
+    case " $pairs " in *" $n "*) continue ;; esac
+    [ "$n" != "$current" ] || continue
+    if [ "$left" -gt 0 ]; then
+        left=$((left - 1))
+    elif [ "$(journal_of "$gen/$n")" = "$journal" ]; then
+        away "$gen/$n" || :
+    fi
+done
+# What killed runs left behind.
+find "$gen" -mindepth 1 -maxdepth 1 -name '.tmp-*' -mmin +60 -exec rm -rf {} + || :
+printf 'current %s\n' "$current"
+printf 'done\n'

@@ -1,0 +1,406 @@
+//! The scripts alone, on directories of this machine: what each refuses, and that a second run changes nothing.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::script::{self, Answer, Script};
+
+const OURS: &str = "j-ours";
+
+/// bg's directory on a balancer, for one test.
+struct Site {
+    _temp: tempfile::TempDir,
+    dir: PathBuf,
+}
+
+/// What a script answered.
+struct Ran {
+    answer: Answer,
+    code: Option<i32>,
+    stderr: String,
+}
+
+impl Ran {
+    fn refused(&self) -> Option<&str> {
+        self.answer.get("refused")
+    }
+
+    fn done(self) -> Answer {
+        assert!(self.answer.is_whole() && self.refused().is_none(), "{:?} {}", self.answer, self.stderr);
+        self.answer
+    }
+}
+
+fn command(script: Script, args: &[&str]) -> Command {
+    let mut command = Command::new("dash");
+    command.args(["-c", script.text, script.name]).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(script: Script, args: &[&str], stdin: &[u8]) -> Ran {
+    let mut child = command(script, args).spawn().unwrap();
+    // A script that refuses at once closes the pipe: not an error of the test's.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        answer: Answer::read(&output.stdout),
+        code: output.status.code(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A small tree `n`: `both`, or green/all with the buckets below `green`.
+fn tree(into: &mut tar::Builder<Vec<u8>>, n: u64, journal: &str, green: Option<u32>) -> String {
+    let mut manifest = Vec::new();
+    let mut entry = |kind: tar::EntryType, mode: u32, path: &str, link: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o600);
+        header.set_size(0);
+        if kind == tar::EntryType::Symlink {
+            into.append_link(&mut header, format!("{n}/{path}"), link).unwrap();
+        } else {
+            into.append_data(&mut header, format!("{n}/{path}"), std::io::empty()).unwrap();
+        }
+        let letter = match kind {
+            tar::EntryType::Directory => 'd',
+            tar::EntryType::Symlink => 'l',
+            _ => 'f',
+        };
+        manifest.push(format!("{letter} {mode} {path} {link}\n"));
+    };
+    entry(tar::EntryType::Directory, 755, "full", "");
+    entry(tar::EntryType::Regular, 644, "full/00", "");
+    match green {
+        None => entry(tar::EntryType::Regular, 644, "both", ""),
+        Some(buckets) => {
+            entry(tar::EntryType::Directory, 755, "green", "");
+            entry(tar::EntryType::Directory, 755, "green/all", "");
+            for bucket in 0..buckets {
+                entry(tar::EntryType::Symlink, 777, &format!("green/all/{bucket:02}"), "../../full");
+            }
+        }
+    }
+    let text = format!("{{\"site\":\"shop\",\"journal\":\"{journal}\",\"generation\":{n}}}\n");
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o600);
+    header.set_size(text.len() as u64);
+    into.append_data(&mut header, format!("{n}/traffic.json"), text.as_bytes()).unwrap();
+    manifest.sort();
+    sha256(&manifest.concat())
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Site {
+    fn new() -> Site {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("bg/shop");
+        let site = Site { _temp: temp, dir };
+        run(script::DIRS, &[site.path(), "no"], b"").done();
+        site
+    }
+
+    fn path(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+
+    fn live(&self, rest: &str) -> PathBuf {
+        self.dir.join("live").join(rest)
+    }
+
+    fn prepare_as(&self, journal: &str, trees: &[(u64, Option<u32>)]) -> Ran {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut args = vec![self.path().to_owned(), journal.to_owned(), "6".to_owned(), "5".to_owned()];
+        for (n, green) in trees {
+            let hash = tree(&mut tar, *n, journal, *green);
+            args.extend([n.to_string(), hash]);
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        run(script::PREPARE, &args, &tar.into_inner().unwrap())
+    }
+
+    fn prepare(&self, trees: &[(u64, Option<u32>)]) -> Ran {
+        self.prepare_as(OURS, trees)
+    }
+
+    fn commit_args(&self, journal: &str, n: u64, green: Option<u32>) -> Vec<String> {
+        let hash = tree(&mut tar::Builder::new(Vec::new()), n, journal, green);
+        vec![self.path().to_owned(), n.to_string(), journal.to_owned(), hash, "5".to_owned()]
+    }
+
+    fn commit_as(&self, journal: &str, n: u64, green: Option<u32>) -> Ran {
+        let args = self.commit_args(journal, n, green);
+        run(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>(), b"")
+    }
+
+    fn commit(&self, n: u64, green: Option<u32>) -> Ran {
+        self.commit_as(OURS, n, green)
+    }
+
+    fn current(&self) -> String {
+        std::fs::read_link(self.live("current")).map(|l| l.display().to_string()).unwrap_or_else(|_| "none".into())
+    }
+
+    fn look(&self) -> Answer {
+        run(script::LOOK, &[self.path()], b"").done()
+    }
+
+    fn gens(&self) -> Vec<u64> {
+        let mut gens: Vec<u64> = names(&self.live("gen")).iter().filter_map(|n| n.parse().ok()).collect();
+        gens.sort();
+        gens
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn directories_are_made_once_and_a_second_run_changes_nothing() {
+    let site = Site::new();
+    run(script::DIRS, &[site.path(), "no"], b"").done();
+    assert!(site.live("gen").is_dir() && site.dir.parent().unwrap().join(".lock").is_file());
+    assert_eq!(std::fs::metadata(site.live("gen")).unwrap().permissions().mode() & 0o777, 0o755);
+}
+
+#[test]
+fn a_parent_that_cannot_be_made_is_said() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::write(temp.path().join("bg"), "a file").unwrap();
+    let ran = run(script::DIRS, &[temp.path().join("bg/shop").to_str().unwrap(), "no"], b"");
+    assert!(ran.code != Some(0) && !ran.stderr.is_empty());
+}
+
+#[test]
+fn forward_and_back_are_prepared_together_and_a_second_run_keeps_them() {
+    let site = Site::new();
+    let answer = site.prepare(&[(1, None), (2, Some(10))]).done();
+    assert_eq!(answer.all("generation").collect::<Vec<_>>(), ["1 made", "2 made"]);
+    assert_eq!(site.current(), "none");
+    let answer = site.prepare(&[(1, None), (2, Some(10))]).done();
+    assert_eq!(answer.all("generation").collect::<Vec<_>>(), ["1 kept", "2 kept"]);
+    assert!(names(&site.live("gen")).iter().all(|n| !n.starts_with('.')), "nothing is left behind");
+}
+
+#[test]
+fn a_non_current_generation_of_ours_is_replaced_and_the_current_one_never() {
+    let site = Site::new();
+    site.prepare(&[(1, None), (2, Some(1))]).done();
+    site.commit(1, None).done();
+    assert_eq!(site.prepare(&[(2, Some(5))]).done().get("generation"), Some("2 replaced"));
+    assert_eq!(site.prepare(&[(1, Some(5))]).refused(), Some("current_differs 1"));
+    assert_eq!(site.prepare(&[(1, None)]).done().get("generation"), Some("1 kept"));
+    site.commit(2, Some(5)).done();
+    assert_eq!(site.prepare(&[(1, None)]).refused(), Some("fenced 2"));
+}
+
+#[test]
+fn another_journal_is_refused_everywhere() {
+    let site = Site::new();
+    site.prepare_as("j-other", &[(1, None), (2, None)]).done();
+    assert_eq!(site.prepare(&[(2, None)]).refused(), Some("foreign j-other gen/2"));
+    site.commit_as("j-other", 1, None).done();
+    assert_eq!(site.prepare(&[(7, None)]).refused(), Some("foreign j-other current"));
+    assert_eq!(site.commit(2, None).refused(), Some("foreign j-other current"));
+    assert_eq!(site.gens(), [1, 2]);
+}
+
+#[test]
+fn a_generation_that_names_no_journal_is_not_overwritten() {
+    let site = Site::new();
+    std::fs::create_dir(site.live("gen/3")).unwrap();
+    assert_eq!(site.prepare(&[(3, None)]).refused(), Some("foreign - gen/3"));
+    assert_eq!(site.commit(3, None).refused(), Some("foreign - gen/3"));
+}
+
+#[test]
+fn commit_goes_to_a_higher_number_only_and_says_what_was_there() {
+    let site = Site::new();
+    site.prepare(&[(1, None), (2, Some(1)), (3, Some(2))]).done();
+    assert_eq!(site.commit(2, Some(1)).done().get("was"), Some("none"));
+    assert_eq!(site.commit(2, Some(1)).done().get("was"), Some("2"));
+    assert_eq!(site.current(), "gen/2");
+    assert_eq!(site.commit(1, None).refused(), Some("fenced 2"));
+    assert_eq!(site.commit(3, Some(2)).done().get("was"), Some("2"));
+    // The delayed step of a dead command arrives after it was put back.
+    assert_eq!(site.commit(2, Some(1)).refused(), Some("fenced 3"));
+    assert_eq!(site.current(), "gen/3");
+}
+
+#[test]
+fn commit_refuses_what_is_missing_or_not_what_was_prepared() {
+    let site = Site::new();
+    assert_eq!(site.commit(1, None).refused(), Some("missing 1"));
+    site.prepare(&[(1, None)]).done();
+    std::fs::write(site.live("gen/1/extra"), "").unwrap();
+    assert!(site.commit(1, None).refused().unwrap().starts_with("differs 1 "));
+    std::fs::remove_file(site.live("gen/1/extra")).unwrap();
+    chmod(&site.live("gen/1"), 0o700);
+    assert_eq!(site.commit(1, None).refused(), Some("differs 1 mode700"));
+    chmod(&site.live("gen/1"), 0o755);
+    site.commit(1, None).done();
+}
+
+#[test]
+fn a_current_that_is_no_link_of_ours_is_refused() {
+    let site = Site::new();
+    site.prepare(&[(1, None)]).done();
+    std::os::unix::fs::symlink("/etc", site.live("current")).unwrap();
+    assert_eq!(site.commit(1, None).refused(), Some("unknown_current /etc"));
+    std::fs::remove_file(site.live("current")).unwrap();
+    std::fs::create_dir(site.live("current")).unwrap();
+    assert_eq!(site.prepare(&[(1, None)]).refused(), Some("unknown_current"));
+}
+
+#[test]
+fn a_purged_tree_can_be_followed_by_a_higher_generation() {
+    let site = Site::new();
+    site.prepare(&[(4, None)]).done();
+    site.commit(4, None).done();
+    std::fs::remove_dir_all(site.live("gen/4")).unwrap();
+    assert_eq!(site.prepare(&[(3, None)]).refused(), Some("fenced 4"));
+    site.prepare(&[(5, None), (6, None)]).done();
+    assert_eq!(site.commit(5, None).done().get("was"), Some("4"));
+}
+
+#[test]
+fn concurrent_commits_end_on_the_highest() {
+    let site = Site::new();
+    let trees: Vec<(u64, Option<u32>)> = (1..=8).map(|n| (n, Some(n as u32))).collect();
+    site.prepare(&trees).done();
+    let children: Vec<_> = trees
+        .iter()
+        .map(|(n, green)| {
+            let args = site.commit_args(OURS, *n, *green);
+            command(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
+        })
+        .collect();
+    let mut won = Vec::new();
+    for child in children {
+        let answer = Answer::read(&child.wait_with_output().unwrap().stdout);
+        match answer.get("refused") {
+            Some(kind) => assert!(kind.starts_with("fenced "), "{kind}"),
+            None => won.push(answer.get("was").unwrap().to_owned()),
+        }
+    }
+    assert_eq!(site.current(), "gen/8");
+    won.sort();
+    won.dedup();
+    assert!(!won.is_empty() && !won.contains(&"8".to_owned()));
+}
+
+#[test]
+fn a_lock_that_is_held_is_waited_for_with_a_bound() {
+    let site = Site::new();
+    site.prepare(&[(1, None)]).done();
+    let file = std::fs::File::open(site.live(".lock")).unwrap();
+    file.lock().unwrap();
+    let mut args = site.commit_args(OURS, 1, None);
+    args[4] = "0".into();
+    let ran = run(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>(), b"");
+    assert!(ran.refused().unwrap().starts_with("locked "), "{:?}", ran.refused());
+    assert_eq!(site.current(), "none");
+}
+
+#[test]
+fn a_torn_upload_makes_nothing() {
+    let site = Site::new();
+    let mut tar = tar::Builder::new(Vec::new());
+    let hash = tree(&mut tar, 1, OURS, Some(50));
+    let bytes = tar.into_inner().unwrap();
+    let args = [site.path(), OURS, "6", "5", "1", &hash];
+    for cut in [0, 512, 700, bytes.len() / 2] {
+        let ran = run(script::PREPARE, &args, &bytes[..cut]);
+        assert_ne!(ran.code, Some(0), "{cut}: {:?}", ran.answer);
+        assert_eq!(names(&site.live("gen")), Vec::<String>::new());
+    }
+    run(script::PREPARE, &args, &bytes).done();
+}
+
+#[test]
+fn a_kill_in_the_middle_of_preparing_leaves_a_state_that_the_next_run_finishes() {
+    let site = Site::new();
+    site.prepare(&[(1, None)]).done();
+    site.commit(1, None).done();
+    let mut tar = tar::Builder::new(Vec::new());
+    let hash = tree(&mut tar, 2, OURS, Some(50));
+    let bytes = tar.into_inner().unwrap();
+    let args = [site.path(), OURS, "6", "5", "2", &hash];
+    let mut child = command(script::PREPARE, &args).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&bytes[..bytes.len() / 2]).unwrap();
+    let bound = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !names(&site.live("gen")).iter().any(|n| n.starts_with(".tmp-")) {
+        assert!(std::time::Instant::now() < bound, "the script did not begin");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(stdin);
+    assert_eq!(site.current(), "gen/1");
+    assert_eq!(site.gens(), [1]);
+    site.prepare(&[(2, Some(50))]).done();
+    site.commit(2, Some(50)).done();
+}
+
+#[test]
+fn old_generations_go_but_the_newest_six_the_current_and_the_new_stay() {
+    let site = Site::new();
+    site.prepare(&[(1, None)]).done();
+    site.commit(1, None).done();
+    for n in 2..=12 {
+        site.prepare(&[(n, None)]).done();
+    }
+    assert_eq!(site.gens(), [1, 6, 7, 8, 9, 10, 11, 12]);
+}
+
+#[test]
+fn look_tells_absence_from_presence_and_sees_every_drift() {
+    let temp = tempfile::tempdir().unwrap();
+    let nothing = run(script::LOOK, &[temp.path().join("nope").to_str().unwrap()], b"").done();
+    assert_eq!((nothing.get("dir"), nothing.get("http")), (Some("absent"), Some("absent")));
+    let site = Site::new();
+    site.prepare(&[(1, Some(10)), (2, None)]).done();
+    site.commit(1, Some(10)).done();
+    let tree_hash = |site: &Site| site.look().get("tree").unwrap().to_owned();
+    let whole = tree_hash(&site);
+    assert!(whole.starts_with("present ") && whole.len() == 72, "{whole}");
+    assert_eq!(site.look().get("current").and_then(|c| c.split_once(' ')).unwrap().0, "link");
+    let slot = site.live("gen/1/full/00");
+    let link = site.live("gen/1/green/all/03");
+    type Hand<'a> = &'a dyn Fn();
+    let undo: [(&str, Hand, Hand); 6] = [
+        ("touch", &|| std::fs::write(site.live("gen/1/both"), "").unwrap(), &|| {
+            std::fs::remove_file(site.live("gen/1/both")).unwrap()
+        }),
+        ("chmod file", &|| chmod(&slot, 0), &|| chmod(&slot, 0o644)),
+        ("chmod tree", &|| chmod(&site.live("gen/1"), 0o700), &|| chmod(&site.live("gen/1"), 0o755)),
+        ("chmod inside", &|| chmod(&site.live("gen/1/green"), 0), &|| chmod(&site.live("gen/1/green"), 0o755)),
+        ("missing link", &|| std::fs::remove_file(&link).unwrap(), &|| {
+            std::os::unix::fs::symlink("../../full", &link).unwrap()
+        }),
+        ("broken links", &|| std::fs::remove_file(&slot).unwrap(), &|| std::fs::write(&slot, "").unwrap()),
+    ];
+    for (what, make, mend) in undo {
+        make();
+        assert_ne!(tree_hash(&site), whole, "{what}");
+        mend();
+        chmod(&slot, 0o644);
+        assert_eq!(tree_hash(&site), whole, "{what} mended");
+    }
+    std::fs::remove_dir_all(site.live("gen/1")).unwrap();
+    let look = site.look();
+    assert_eq!((look.get("tree"), look.get("gens")), (None, Some("2")));
+}
