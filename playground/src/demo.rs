@@ -12,8 +12,9 @@ const CANARY_PERCENT: f64 = 10.0;
 
 /// A rollout on a playground, and what the clients saw of it.
 pub struct Demo {
-    site: Playground,
+    // Before the site: a load whose site is taken away would only see failures.
     load: Load,
+    site: Playground,
     broken: Vec<String>,
 }
 
