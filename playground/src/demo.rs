@@ -1,5 +1,6 @@
 //! The whole journey under load, told step by step, for `make demo`.
 
+use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
 use bg_playground::load::{Load, Seen};
@@ -19,7 +20,8 @@ pub struct Demo {
 }
 
 fn tell(text: &str) {
-    println!("\n\x1b[1m▌ {text}\x1b[0m");
+    let (bold, plain) = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    println!("\n{bold}▌ {text}{plain}");
 }
 
 /// Runs bg and shows the command, what it printed and how long it took.
@@ -48,7 +50,11 @@ fn must(ran: Ran, code: i32) -> Result<Ran> {
 /// Starts a playground whose site serves v1, wired.
 pub fn served() -> Result<Playground> {
     tell("Two balancers, four web and four api servers start on loopback: real nginx, real sshd, a demo application.");
-    let mut site = Playground::options().start()?;
+    let bluegreen = bg_playground::app_binary()?.with_file_name("bluegreen");
+    if !bluegreen.is_file() {
+        return Err(Error::NotBuilt(bluegreen.display().to_string()));
+    }
+    let mut site = Playground::options().bg(bluegreen).start()?;
     println!("  everything is in {} and disappears at the end", site.dir().display());
     tell("First use: `setup` creates the directories and installs v1 on both halves.");
     site.release("v1")?;
@@ -221,8 +227,13 @@ pub fn watch(load: &Load) -> Result<()> {
                 "{} requests, {} failed; last second {:?} {:?}",
                 all.sent, all.failed, now.halves, now.releases
             );
-            print!("\r\x1b[K{}", line.replace('"', ""));
-            let _closed = std::io::Write::flush(&mut std::io::stdout());
+            let line = line.replace('"', "");
+            if std::io::stdout().is_terminal() {
+                print!("\r\x1b[K{line}");
+                let _closed = std::io::stdout().flush();
+            } else {
+                println!("{line}");
+            }
         }
         println!();
     });
