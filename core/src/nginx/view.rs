@@ -153,7 +153,7 @@ fn condition(site: &str, segment: &str, index: usize, condition: &Condition) -> 
             (format!("`header.{name}`"), regex)
         }
         Condition::Cookie(name, regex) => {
-            let own = format!("${site}_cookie_{segment}_{index}");
+            let own = format!("${site}_ck_{segment}_{index}");
             (view.source, view.cookie_regex) = check(|| of("a cookie"), cookie(name, own))?;
             (format!("`cookie.{name}`"), regex)
         }
@@ -226,7 +226,7 @@ fn key(site: &str, key: &CanaryKey) -> Result<KeyView, RenderError> {
             (format!("the header {name}; where it is missing, the client"), check(what, header(name))?, None)
         }
         CanaryKey::Cookie(name) => {
-            let (source, regex) = check(what, cookie(name, format!("${site}_cookie_key")))?;
+            let (source, regex) = check(what, cookie(name, format!("${site}_ck_key")))?;
             (format!("the cookie {name}; where it is missing, the client"), source, regex)
         }
     };
