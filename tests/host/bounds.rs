@@ -51,6 +51,40 @@ async fn an_obedient_command_is_gone_right_after_its_bound() {
 }
 
 #[tokio::test]
+async fn a_command_that_never_reads_its_input_ends_with_its_bound() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let run =
+        Run::new("upload", ["sleep", "60"]).stdin(Stdin::Bytes(vec![0; 20_000_000])).timeout(Duration::from_secs(1));
+    let error = host.run(run).await.unwrap_err();
+    assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
+    // A source that breaks is told at once, and what ran is ended.
+    let broken = tokio_util::io::StreamReader::new(futures::stream::iter([Err::<bytes::Bytes, _>(
+        std::io::Error::other("bad disk"),
+    )]));
+    let file = sshd.path("pids");
+    let run = Run::script("upload", STAYS, [file.display().to_string()]).stdin(Stdin::Reader(Box::new(broken)));
+    let error = host.run(run).await.unwrap_err();
+    assert_eq!(error.to_string(), "`box`: the input of `upload` could not be read: bad disk");
+    until("it is gone", || pids(&file).iter().all(|pid| !runs(pid))).await;
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_ctrl_c_at_the_terminal_does_not_reach_the_master() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    host.connect().await.unwrap();
+    let config = sshd.path("ssh_config").display().to_string();
+    let masters = processes_with(&config);
+    assert_eq!(masters.len(), 1);
+    let of = |pid| nix::unistd::getsid(pid).unwrap();
+    assert_ne!(of(Some(nix::unistd::Pid::from_raw(masters[0]))), of(None));
+    hosts.close().await;
+    until("the master left", || processes_with(&config).is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_command_whose_caller_went_away_is_ended() {
     let sshd = Sshd::start("");
     let (hosts, host) = sshd.host();
@@ -71,10 +105,10 @@ async fn a_command_whose_caller_went_away_is_ended() {
 #[tokio::test]
 async fn nothing_is_left_when_the_program_is_killed() {
     let sshd = Sshd::start("");
+    let private = std::fs::Permissions::from_mode(0o700);
+    let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
     for mode in ["lifeline", "data"] {
         let file = sshd.path(mode);
-        let private = std::fs::Permissions::from_mode(0o700);
-        let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let mut client = Command::new(std::env::current_exe().unwrap());
         client
             .args(["--exact", "bounds::client", "--ignored", "--nocapture"])
@@ -86,10 +120,12 @@ async fn nothing_is_left_when_the_program_is_killed() {
         client.kill().unwrap();
         client.wait().unwrap();
         let config = sshd.path("ssh_config").display().to_string();
-        let took = until("no ssh is left here", || !processes_with(&config)).await;
+        let took = until("no ssh is left here", || processes_with(&config).is_empty()).await;
         println!("{mode}: SIGKILL: masters gone after {took:?}");
         let took = until("nothing is left there", || pids(&file).iter().all(|pid| !runs(pid))).await;
         println!("{mode}: commands gone {took:?} later");
+        // The killed program's directory stays, and the next one's start removes it.
+        assert_eq!(std::fs::read_dir(runtime.path()).unwrap().count(), 1);
     }
 }
 

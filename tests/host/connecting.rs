@@ -96,8 +96,6 @@ async fn the_users_jump_host_is_honoured() {
 async fn a_broken_connection_is_named_and_the_next_use_makes_another() {
     let sshd = Sshd::start("");
     let (hosts, host) = sshd.host();
-    let parent = "ps -o ppid= -p \"$1\" 2>/dev/null || :";
-    let _ = parent;
     // The command kills the sshd process that serves its own connection: the watchdog's parent.
     let script = "read -r _ _ _ parent _ </proc/$PPID/stat; kill -s KILL \"$parent\"; sleep 30";
     let error = host.run(Run::script("cut", script, Vec::<String>::new())).await.unwrap_err();
@@ -107,13 +105,13 @@ async fn a_broken_connection_is_named_and_the_next_use_makes_another() {
     assert_eq!(host.run_ok(Run::new("true", ["true"])).await.unwrap().status, 0);
     assert!(start.elapsed() < Duration::from_secs(10));
     hosts.close().await;
-    until("no master stays", || !processes_with(&sshd.path("ssh_config").display().to_string())).await;
+    until("no master stays", || processes_with(&sshd.path("ssh_config").display().to_string()).is_empty()).await;
 }
 
-/// Whether any process has `word` among its arguments.
-pub fn processes_with(word: &str) -> bool {
+/// The processes that have `word` among their arguments.
+pub fn processes_with(word: &str) -> Vec<i32> {
+    let has = |line: Vec<u8>| line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes());
+    let pid = |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse().ok());
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-        .any(|line| line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes()))
+    entries.filter(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(has)).filter_map(pid).collect()
 }

@@ -3,4 +3,5 @@
 mod bounds;
 mod commands;
 mod connecting;
+mod health;
 mod sshd;

@@ -110,9 +110,11 @@ fn spawn(dir: &Path, port: u16, settings: &str) -> Child {
     }
     let at = |name: &str| dir.join(name).display().to_string();
     let text = format!(
-        "{settings}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\n",
+        "{settings}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\nSetEnv HOME={}\n",
         at("host"),
         at("authorized_keys"),
+        // A home without start-up files; of two such lines the first counts.
+        dir.display(),
     );
     std::fs::write(dir.join("sshd_config"), text).unwrap();
     let log = std::fs::File::create(dir.join("sshd.log")).unwrap();

@@ -46,6 +46,9 @@ pub enum HostError {
     /// The login shell did not run the command (a forced command, `nologin`).
     #[error("`{host}`: the login shell did not run `{name}`: {detail}")]
     NotRun { host: String, name: &'static str, detail: String },
+    /// `sudo -n` refused: the login user may not become root there without a password.
+    #[error("`{host}`: no sudo right for `{name}`: {detail}")]
+    NoSudo { host: String, name: &'static str, detail: String },
     /// The command cannot be sent: a NUL in it, or longer than a shell takes.
     #[error("`{host}`: `{name}` cannot be sent: {detail}")]
     Unsendable { host: String, name: &'static str, detail: String },
@@ -82,6 +85,7 @@ impl HostError {
             | Self::Connect { host, .. }
             | Self::NoSession { host, .. }
             | Self::NotRun { host, .. }
+            | Self::NoSudo { host, .. }
             | Self::Unsendable { host, .. }
             | Self::Input { host, .. }
             | Self::Lost { host, .. }
@@ -133,6 +137,9 @@ impl HostError {
             Self::Connect { .. } => format!("try `ssh -v {host} true`"),
             Self::NoSession { .. } => "sshd's MaxSessions must be at least 10 (its default)".into(),
             Self::NotRun { .. } => format!("the login user on `{host}` needs a POSIX shell, and no forced command for this key"),
+            Self::NoSudo { .. } => {
+                format!("the login user on `{host}` needs a NOPASSWD rule in sudoers; `ssh {host} sudo -n true` shows when it has one")
+            }
             Self::TimedOut { ended: false, .. } => format!("look for the command on `{host}`, and end it, before anything else is done there"),
             Self::Forward { .. } => "sshd's AllowTcpForwarding must permit it".into(),
             _ => return None,

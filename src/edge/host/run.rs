@@ -150,6 +150,12 @@ mod tests {
     }
 
     #[test]
+    fn under_sudo_the_watchdog_is_too() {
+        let line = Run::new("x", ["nginx", "-t"]).sudo(true).line("n").unwrap();
+        assert!(line.starts_with("exec sudo -n sh -c '") && line.ends_with("' bg n 30 2 lifeline nginx -t"), "{line}");
+    }
+
+    #[test]
     fn the_host_counts_whole_seconds_and_never_none() {
         assert_eq!(seconds_up(Duration::ZERO), 1);
         assert_eq!(seconds_up(Duration::from_millis(1001)), 2);

@@ -43,6 +43,7 @@ enum Phase {
 pub(crate) struct Conversation<'a> {
     host: &'a str,
     name: &'static str,
+    sudo: bool,
     bound: Duration,
     /// Marks and the not yet delivered bytes, of standard output and standard error.
     marks: [Marks; 2],
@@ -59,7 +60,7 @@ impl<'a> Conversation<'a> {
         sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
     ) -> Result<i32, HostError> {
         let nonce = format!("{:016x}", rand::random::<u64>());
-        let (name, bound) = (run.name, run.timeout);
+        let (name, sudo, bound) = (run.name, run.sudo, run.timeout);
         let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
         let mut command = session.raw_command(&line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -74,7 +75,7 @@ impl<'a> Conversation<'a> {
             Err(_) => return Err(no_session(format!("no answer within {}s", OPEN.as_secs()))),
         };
         let marks = [Marks::new(&nonce), Marks::new(&nonce)];
-        let talk = Conversation { host, name, bound, marks, tail: Tail::new(MAX_QUOTED), sink };
+        let talk = Conversation { host, name, sudo, bound, marks, tail: Tail::new(MAX_QUOTED), sink };
         talk.listen(child, run.stdin, started).await
     }
 
@@ -174,7 +175,12 @@ impl<'a> Conversation<'a> {
                 let said =
                     super::output::last_lines(&format!("{noise}\n{}", self.marks[0].noise().unwrap_or_default()), 4);
                 let detail = if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") };
-                HostError::NotRun { host: self.host.to_owned(), name: self.name, detail }
+                let (host, name) = (self.host.to_owned(), self.name);
+                if self.sudo {
+                    HostError::NoSudo { host, name, detail }
+                } else {
+                    HostError::NotRun { host, name, detail }
+                }
             }
             _ => self.lost(),
         }
