@@ -1,6 +1,8 @@
 //! http.conf and server.conf: written, tested, reloaded, put back.
 
-use bluegreen::edge::balancer::{ConfFile, ConfTest, Kind, Reloaded, Restored};
+use bluegreen::edge::balancer::{ConfFile, ConfTest, InFlight, Kind, Reloaded, Restored};
+
+use bluegreen_core::nginx::state::Seen;
 
 use crate::site::{Site, all, options};
 
@@ -102,4 +104,47 @@ async fn a_reload_that_fails_is_said_with_nginx_own_words() {
         matches!(&failed.kind, Kind::ReloadFailed { lines, .. } if lines.iter().any(|l| l.contains("nonsense"))),
         "{failed}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_does_not_wait_for_what_old_workers_still_carry() {
+    let site = Site::wired(options().balancers(1)).await;
+    for host in ["web1", "web2"] {
+        site.pg.start_app(host, "v1", &bg_playground::Behaviour::default()).unwrap();
+    }
+    let mut upload = std::net::TcpStream::connect(site.pg.balancer("lb1").public).unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1000\r\n\r\n";
+    std::io::Write::write_all(&mut upload, head).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while site.balancers.inflight("lb1", Seen::Both).await.unwrap() == InFlight::None {
+        assert!(std::time::Instant::now() < until, "the upload never arrived");
+    }
+    site.balancers.write_conf_all(2, |host| site.conf(host, 2)).await.unwrap();
+    site.balancers.reload_conf_all(2).await.unwrap();
+    // The counter outlives the reload: the old worker still carries the upload, and that is seen.
+    assert_eq!(site.balancers.inflight("lb1", Seen::Both).await.unwrap(), InFlight::AtLeast(1));
+    drop(upload);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_nginx_accepts_and_does_not_take_up_is_put_back_everywhere() {
+    let mut site = Site::wired(options()).await;
+    site.balancers = site.balancers.with_reload_bound(std::time::Duration::from_secs(2));
+    // A zone whose key changed passes `nginx -t`, and fails in the running master.
+    let conf = |host: &str| {
+        let mut conf = site.conf(host, 2);
+        if host == "lb2" {
+            conf.http = conf.http.replace("limit_conn_zone $shop_half", "limit_conn_zone $shop_raw");
+        }
+        conf
+    };
+    site.balancers.write_conf_all(2, conf).await.unwrap();
+    let failed = site.balancers.reload_conf_all(2).await.unwrap_err();
+    assert!(failed.not_put_back.is_empty() && failed.failed.len() == 1, "{failed}");
+    assert!(matches!(failed.failed[0].kind, Kind::NotTakenUp { revision: 2, .. }), "{failed}");
+    assert!(failed.to_string().contains("previously it used"), "nginx's own words: {failed}");
+    for host in ["lb1", "lb2"] {
+        assert_eq!(site.balancers.state(host, "all/00/00").await.unwrap().revision, 1, "{host}");
+        assert_eq!(revision(&site, host), "1");
+    }
 }

@@ -4,3 +4,4 @@
 mod conf;
 mod live;
 mod site;
+mod wiring;

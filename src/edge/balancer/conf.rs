@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use super::error::{ConfTest, Error, Kind};
 use super::live::{Tar, yes_no};
 use super::script::{self, Answer};
-use super::{Balancers, LOCK_WAIT, RELOAD_BOUND, line};
+use super::{Balancers, LOCK_WAIT, line};
 
 /// bg's minimal configuration, in the directory of staged files.
 const TRIAL_CONF: &str = "nginx.conf";
@@ -87,7 +87,7 @@ impl Balancers {
     }
 
     /// Runs the inventory's `reload` and waits until every worker of before has stopped accepting and `revision` is
-    /// answered, at most [`RELOAD_BOUND`] each. Where nginx does not include http.conf, nothing is reloaded.
+    /// answered, at most [`super::RELOAD_BOUND`] each. Where nginx does not include http.conf, nothing is reloaded.
     ///
     /// # Errors
     /// `ReloadFailed`; `NotTakenUp` with the error log's new lines, when nginx accepted the signal and then kept its
@@ -105,7 +105,7 @@ impl Balancers {
         };
         let balancer = self.at(host)?;
         let wait = LOCK_WAIT.as_secs().to_string();
-        let bound_tenths = (RELOAD_BOUND.as_millis() / 100).to_string();
+        let bound_tenths = (self.reload_bound.as_millis() / 100).to_string();
         let reload = line::as_run(&balancer.reload, balancer.sudo);
         let mut args = vec![balancer.dir.as_str(), wait.as_str(), &bound_tenths, &reload];
         args.extend(pid.as_deref());
@@ -125,7 +125,7 @@ impl Balancers {
         in_a_row: u32,
         began: &Answer,
     ) -> Result<Reloaded, Error> {
-        let until = Instant::now() + RELOAD_BOUND;
+        let until = Instant::now() + self.reload_bound;
         let mut right = 0;
         loop {
             let what = match self.state(host, "all/00/00").await {
@@ -152,7 +152,7 @@ impl Balancers {
 
     async fn not_taken_up(&self, host: &str, revision: u64, began: &Answer, what: String) -> Error {
         let log = self.log_since(host, began.get("began").unwrap_or_default()).await;
-        let waited_ms = u64::try_from(RELOAD_BOUND.as_millis()).unwrap_or(u64::MAX);
+        let waited_ms = u64::try_from(self.reload_bound.as_millis()).unwrap_or(u64::MAX);
         Error::new(host, Kind::NotTakenUp { revision, waited_ms, what, log })
     }
 }

@@ -24,7 +24,7 @@ pub enum Kind {
     Host(#[from] HostError),
     /// The login user may not do this; nothing that nginx reads was changed.
     #[error(
-        "no right to run `{command}` there{said}. Nothing that nginx reads was changed. Allow it for the login user (sudo without a password), or set `sudo` in [balancers]"
+        "no right to run `{command}` there{said}. Nothing that nginx reads was changed. {}", allow(.command)
     )]
     NoRights {
         /// The command, as it was run.
@@ -210,6 +210,14 @@ impl Kind {
             Kind::Host(error) => error.to_string(),
             kind => format!("`{host}`: {kind}"),
         }
+    }
+}
+
+fn allow(command: &str) -> &'static str {
+    if command.starts_with("sudo ") {
+        "Allow it for the login user in sudoers, without a password; or set `sudo = false` in [balancers] where it needs none"
+    } else {
+        "Give the login user that right, or set `sudo = true` in [balancers]"
     }
 }
 

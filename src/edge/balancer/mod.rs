@@ -25,6 +25,7 @@ pub use error::{ConfTest, Error, Kind};
 pub use live::{Generation, How, Prepared};
 pub use look::{ConfFile, Current, Disk, Look, Presence, Standing, TrafficSeen};
 pub use probe::InFlight;
+pub use wiring::Wiring;
 
 use crate::edge::host::{Hosts, Run, Stdin};
 use script::{Answer, NO_RIGHT_EXIT, Script};
@@ -37,7 +38,8 @@ pub const KEEP_GENERATIONS: usize = 6;
 pub const CONFIRM_BOUND: Duration = Duration::from_secs(5);
 /// How long old workers may take to stop accepting after a reload; measured: 0.14 s, more with many certificates.
 pub const RELOAD_BOUND: Duration = Duration::from_secs(30);
-/// A script's own bound: the lock, then a few file operations, or nginx reading its whole configuration twice.
+/// A script's own bound: the lock, then a few file operations, or nginx reading its whole configuration twice; more than
+/// [`LOCK_WAIT`] and [`RELOAD_BOUND`] together.
 const SCRIPT_BOUND: Duration = Duration::from_secs(60);
 /// How many of the last lines of what a host said go into a message.
 const LAST_LINES: usize = 8;
@@ -47,12 +49,19 @@ const LAST_LINES: usize = 8;
 pub struct Balancers {
     inventory: Arc<Inventory>,
     hosts: Hosts,
+    reload_bound: Duration,
 }
 
 impl Balancers {
     /// The balancers that `inventory` names, reached through `hosts`.
     pub fn new(inventory: Arc<Inventory>, hosts: Hosts) -> Balancers {
-        Balancers { inventory, hosts }
+        Balancers { inventory, hosts, reload_bound: RELOAD_BOUND }
+    }
+
+    /// With another bound than [`RELOAD_BOUND`].
+    pub fn with_reload_bound(mut self, bound: Duration) -> Balancers {
+        self.reload_bound = bound;
+        self
     }
 
     /// Every balancer's host, in the inventory's order.

@@ -1,20 +1,16 @@
 //! What nginx's workers see, asked at the probe port through a forwarded connection: never what the operator believes.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bluegreen_core::nginx::state::{self, INFLIGHT_STEPS, Question, Seen, StateAnswer};
 use bluegreen_core::traffic::Traffic;
-use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::error::{Error, Kind};
 use super::{Balancers, CONFIRM_BOUND};
-use crate::edge::host::Forward;
+use crate::edge::health::{self, Answer, ProbeError, Request};
+use crate::edge::host::{Forward, HostError};
 
 /// One question's bound: nginx answers from memory, the rest is the network.
 const ASK_BOUND: Duration = Duration::from_secs(3);
@@ -122,14 +118,15 @@ impl Probe {
     }
 
     async fn state(&self, target: &str) -> Result<StateAnswer, Kind> {
-        let (_, body) = self.get(target).await?;
+        let body = self.get(target).await?.text();
         let answer = StateAnswer::parse(&body).map_err(|error| self.failed(error.to_string()))?;
         if answer.site == self.site { Ok(answer) } else { Err(self.failed(format!("`{}` answers there", answer.site))) }
     }
 
     async fn inflight(&self, half: Seen, at_least: u32) -> Result<bool, Kind> {
-        let (header, _) = self.get(&state::inflight_target(half, at_least)).await?;
-        state::inflight(&header).ok_or_else(|| self.failed(format!("no X-Inflight header that bg knows: `{header}`")))
+        let answer = self.get(&state::inflight_target(half, at_least)).await?;
+        let header = answer.header("X-Inflight").unwrap_or_default();
+        state::inflight(header).ok_or_else(|| self.failed(format!("no X-Inflight header that bg knows: `{header}`")))
     }
 
     /// All of these, a bounded number at once; the first mismatch ends it.
@@ -160,36 +157,24 @@ impl Probe {
         Ok(())
     }
 
-    /// One request on a fresh connection: the `X-Inflight` header (empty where there is none) and the body.
-    async fn get(&self, target: &str) -> Result<(String, String), Kind> {
-        match timeout(ASK_BOUND, get(self.forward.socket(), &format!("bg-{}", self.site), target)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(why)) => Err(self.failed(why)),
-            Err(_) => Err(self.failed(format!("no answer within {} s", ASK_BOUND.as_secs()))),
+    /// One request on a connection of its own: the probe port keeps none alive.
+    async fn get(&self, target: &str) -> Result<Answer, Kind> {
+        let mut request = Request::new(target, format!("bg-{}", self.site));
+        request.timeout = ASK_BOUND;
+        request.max_body = BODY_LIMIT;
+        let answer = match health::get(self.forward.socket(), &request).await {
+            Ok(answer) => answer,
+            // The way there, not nginx.
+            Err(ProbeError::NoWay { detail }) => {
+                let (host, target) = (self.forward.host().to_owned(), format!("127.0.0.1:{}", self.port));
+                return Err(Kind::Host(HostError::Forward { host, target, detail }));
+            }
+            Err(ProbeError::Host(error)) => return Err(Kind::Host(error)),
+            Err(error) => return Err(self.failed(error.to_string())),
+        };
+        match answer.status {
+            200..=299 => Ok(answer),
+            status => Err(self.failed(format!("it answered {status}"))),
         }
     }
-}
-
-async fn get(socket: &Path, host: &str, target: &str) -> Result<(String, String), String> {
-    let said = |error: &dyn std::error::Error| error.to_string();
-    let stream = UnixStream::connect(socket).await.map_err(|e| said(&e))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| said(&e))?;
-    let request = hyper::Request::get(target)
-        .header(hyper::header::HOST, host)
-        .header(hyper::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| said(&e))?;
-    let asked = async {
-        let response = sender.send_request(request).await.map_err(|_| "nothing listens there".to_owned())?;
-        let header = response.headers().get("x-inflight").and_then(|h| h.to_str().ok()).unwrap_or_default().to_owned();
-        if !response.status().is_success() {
-            return Err(format!("it answered {}", response.status()));
-        }
-        let body = Limited::new(response.into_body(), BODY_LIMIT).collect().await.map_err(|e| e.to_string())?;
-        Ok((header, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
-    };
-    // The connection's own end says nothing that the answer does not.
-    let (answer, _) = tokio::join!(asked, connection);
-    answer
 }

@@ -6,4 +6,5 @@ dir=$1
 sudo=$2
 lock "${dir%/*}/.lock" "$3"
 forget
+[ ! -e "$dir/.staged" ] || rooted rm -rf "$dir/.staged"
 printf 'done\n'

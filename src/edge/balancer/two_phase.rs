@@ -5,12 +5,12 @@ use bluegreen_core::nginx::conf::Conf;
 use bluegreen_core::nginx::state::Seen;
 use bluegreen_core::traffic::Traffic;
 
-use super::Balancers;
 use super::conf::{Reloaded, Restored};
 use super::error::Error;
 use super::live::{Generation, Prepared};
 use super::look::Look;
 use super::probe::InFlight;
+use super::{Balancers, Wiring};
 use crate::edge::host::fan_out;
 
 /// What each balancer came to, in the inventory's order.
@@ -74,6 +74,11 @@ impl Balancers {
     /// [`Balancers::wired`] everywhere.
     pub async fn wired_all(&self) -> Each<bool> {
         self.each(async |host| self.wired(host).await).await
+    }
+
+    /// [`Balancers::wiring`] everywhere.
+    pub async fn wiring_all(&self) -> Each<Wiring> {
+        self.each(async |host| self.wiring(host).await).await
     }
 
     /// Writes each balancer's files; `conf` gives them. A failure on one puts all back. Returns where a file changed.

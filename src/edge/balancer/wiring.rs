@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bluegreen_core::nginx::dump::{Dump, Finding, findings, longest_limit_req_delay_ms};
 use ipnet::IpNet;
 
 use super::error::{Error, Kind};
@@ -14,7 +15,33 @@ const DUMP_MAX: usize = 32 * 1024 * 1024;
 /// How long nginx may take to read its whole configuration: it resolves every upstream's name.
 const DUMP_BOUND: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// How one nginx uses bg's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiring {
+    /// What is missing, or lets traffic pass bg by; empty: all is well.
+    pub findings: Vec<Finding>,
+    /// How long a `limit_req` may hold a request back before it is counted: a drain waits this first.
+    pub longest_limit_req_delay_ms: u64,
+}
+
 impl Balancers {
+    /// Reads nginx's whole configuration and what is wrong with it for bg.
+    ///
+    /// # Errors
+    /// `Dump` when nginx refuses its configuration or it cannot be read, `NoRights`.
+    pub async fn wiring(&self, host: &str) -> Result<Wiring, Error> {
+        let balancer = self.at(host)?;
+        let text = self.dump(host).await?;
+        let dump = Dump::parse(&text).map_err(|error| {
+            let command = line::as_run(&line::dump(&balancer.test), balancer.sudo);
+            Error::new(host, Kind::Dump { command, lines: vec![error.to_string()] })
+        })?;
+        Ok(Wiring {
+            findings: findings(&self.inventory, balancer, &dump),
+            longest_limit_req_delay_ms: longest_limit_req_delay_ms(&dump),
+        })
+    }
+
     /// nginx's whole configuration as `nginx -T` prints it.
     ///
     /// # Errors
@@ -71,7 +98,7 @@ impl Balancers {
     pub(super) async fn log_since(&self, host: &str, began: &str) -> String {
         let Ok(balancer) = self.at(host) else { return String::new() };
         let log = match self.dump(host).await {
-            Ok(dump) => error_log(&dump),
+            Ok(text) => Dump::parse(&text).ok().as_ref().and_then(error_log),
             Err(_) => None,
         };
         let Some(log) = log else {
@@ -89,9 +116,8 @@ impl Balancers {
     }
 }
 
-/// The file of the first `error_log` of a dump, which is the one of nginx's main context wherever there is one.
-fn error_log(dump: &str) -> Option<String> {
-    let file = dump.lines().find_map(|line| line.trim().strip_prefix("error_log "))?;
-    let file = file.split([' ', ';']).next()?;
-    (file.starts_with('/')).then(|| file.to_owned())
+/// The file that nginx's main context logs to; none where it is stderr, syslog or the one that was compiled in.
+fn error_log(dump: &Dump) -> Option<String> {
+    let mut logs = dump.root.iter().filter(|directive| directive.name == "error_log");
+    logs.find_map(|log| log.args.first().filter(|file| file.starts_with('/')).cloned())
 }
