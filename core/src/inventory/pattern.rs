@@ -3,11 +3,13 @@
 
 use super::reader::Wrong;
 use super::scalar;
+use crate::nginx::limits;
 
 /// A segment's regex: one line, and free of what no PCRE takes.
 pub(super) fn pcre(text: &str) -> Result<String, Wrong> {
     let text = scalar::line(text)?;
     Scan { bytes: text.as_bytes(), at: 0, open: Vec::new(), repeatable: false }.run()?;
+    scalar::nginx(limits::regex(&text))?;
     Ok(text)
 }
 

@@ -5,6 +5,7 @@ use super::reader::{Table, Value, Wrong};
 use super::types::{Balance, Deploy, Drain, OnTimeout, Pool, Upstream};
 use super::{deploy, health, scalar, sections, segments};
 use crate::half::Half;
+use crate::nginx::limits;
 
 /// The bound of every wait that the inventory sets.
 pub(super) const HOUR_MS: u64 = 3_600_000;
@@ -28,7 +29,7 @@ pub(super) fn pools(file: &Table<'_>, site: &str) -> Vec<Pool> {
 }
 
 fn pool(entry: &Value<'_>, site: &str, census: &mut Census) -> Option<Pool> {
-    segments::check_name(entry, site);
+    segments::check_name(entry, |name| limits::pool_name(site, name));
     let name = entry.key.to_owned();
     let table = entry.table()?;
     let port_key = table.get("port");

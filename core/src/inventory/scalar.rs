@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::finding::quoted;
 use super::reader::Wrong;
+use crate::nginx::limits::{self, LimitError};
 
 /// No name, path, host or line of the inventory needs to be longer, and nginx reads no parameter beyond 4 kB.
 const MAX_CHARS: usize = 2_000;
@@ -14,53 +15,10 @@ const MAX_CHARS: usize = 2_000;
 const TAKEN: [&str; 11] =
     ["segment", "half", "raw", "path", "key", "bucket", "slot", "inflight", "all", "local", "balancers"];
 
-/// The first part of nginx's own variables (`$http_…`, `$request_uri`): a site of that name would clash with them.
-const NGINX_PREFIXES: [&str; 37] = [
-    "ancient",
-    "arg",
-    "auth",
-    "binary",
-    "body",
-    "bytes",
-    "connection",
-    "connections",
-    "content",
-    "cookie",
-    "date",
-    "document",
-    "fastcgi",
-    "geoip",
-    "geoip2",
-    "gzip",
-    "http",
-    "invalid",
-    "is",
-    "jwt",
-    "limit",
-    "memcached",
-    "modern",
-    "nginx",
-    "otel",
-    "proxy",
-    "query",
-    "realpath",
-    "remote",
-    "request",
-    "secure",
-    "sent",
-    "server",
-    "ssl",
-    "tcpinfo",
-    "time",
-    "upstream",
-];
-
-/// A name has at most this many characters; see [`MAX_VARIABLE`].
-const MAX_NAME: usize = 32;
-
-/// Site and pool or segment have together at most this many characters: `$shop_is_mobile` must fit in nginx's
-/// `variables_hash_bucket_size` of 64 bytes, which leaves 46 for a name.
-pub(super) const MAX_VARIABLE: usize = 36;
+/// What nginx itself cannot take; most of it is said better before.
+pub(super) fn nginx(checked: Result<(), LimitError>) -> Result<(), Wrong> {
+    checked.map_err(|error| Wrong::new("cannot be used in nginx", error.to_string()))
+}
 
 fn plain_name(text: &str) -> Result<String, Wrong> {
     let rule = "a lower-case letter, then lower-case letters and digits";
@@ -68,19 +26,13 @@ fn plain_name(text: &str) -> Result<String, Wrong> {
     if text.is_empty() || !text.bytes().enumerate().all(fits) {
         return Err(Wrong::new("is not a name", rule));
     }
-    if text.len() > MAX_NAME {
-        return Err(Wrong::new("is too long", format!("a name has at most {MAX_NAME} characters")));
-    }
     Ok(text.to_owned())
 }
 
 /// `[a-z][a-z0-9]*`, usable in front of nginx variables.
 pub(super) fn site_name(text: &str) -> Result<String, Wrong> {
     let name = plain_name(text)?;
-    if NGINX_PREFIXES.contains(&text) {
-        return Err(Wrong::new("cannot be used", format!("nginx has variables of its own that begin with `${text}_`"))
-            .help("take a longer name"));
-    }
+    nginx(limits::site_name(text))?;
     Ok(name)
 }
 
@@ -162,7 +114,9 @@ pub(super) fn address(text: &str) -> Result<String, Wrong> {
             .help(format!("write `address = \"{name}\", port = {port}`"))
             .at(name.len()..text.len()));
     }
-    host(text)
+    let address = host(text)?;
+    nginx(limits::address(&address))?;
+    Ok(address)
 }
 
 /// `10.0.0.0/8`, `2001:db8::/32`, or one address.
@@ -187,6 +141,13 @@ pub(super) fn directory(text: &str) -> Result<String, Wrong> {
     }
     let path = components(text.strip_suffix('/').unwrap_or(text), 1)?;
     if path.is_empty() { Err(Wrong::new("is the root directory", "bg needs a directory of its own")) } else { Ok(path) }
+}
+
+/// A directory that stands bare in nginx's configuration.
+pub(super) fn nginx_directory(text: &str) -> Result<String, Wrong> {
+    let path = directory(text)?;
+    nginx(limits::path(&path))?;
+    Ok(path)
 }
 
 /// A path below another: as [`directory`], but relative.
@@ -257,6 +218,13 @@ pub(super) fn header_name(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
+/// The name of a request header that nginx reads as `$http_NAME`, in lower case.
+pub(super) fn nginx_header_name(text: &str) -> Result<String, Wrong> {
+    let name = header_name(text)?;
+    nginx(limits::header_name(&name))?;
+    Ok(name.to_ascii_lowercase())
+}
+
 /// The name of a cookie that nginx can read as `$cookie_NAME`: `[A-Za-z0-9_]+`.
 pub(super) fn cookie_name(text: &str) -> Result<String, Wrong> {
     line(text)?;
@@ -267,6 +235,7 @@ pub(super) fn cookie_name(text: &str) -> Result<String, Wrong> {
         "letters, digits and `_`, as in nginx's variable `$cookie_NAME`",
         fits,
     )?;
+    nginx(limits::cookie_name(text))?;
     Ok(text.to_owned())
 }
 
@@ -332,11 +301,9 @@ pub(super) fn hash_key(text: &str) -> Result<String, Wrong> {
     line(text)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "_$|:.-".contains(c);
     only(text, "a key that nginx can hash", "letters, digits and `_ $ | : . -`", fits)?;
-    let mut parts = text.split('$');
-    parts.next();
-    let variables: Vec<&str> = parts.collect();
-    if variables.is_empty() || !variables.iter().all(|name| name.starts_with(|c: char| c.is_ascii_lowercase())) {
+    if !text.contains('$') {
         return Err(Wrong::new("is not a key that nginx can hash", "needs a variable such as `$request_uri`"));
     }
+    nginx(limits::hash_key(text))?;
     Ok(text.to_owned())
 }

@@ -107,7 +107,7 @@ fn balancers(file: &Table<'_>, site: &str) -> (Vec<Balancer>, Option<String>) {
 fn balancer_keys(table: &Table<'_>, common: Balancer) -> Balancer {
     let line = |key| table.get(key).and_then(|value: Value<'_>| value.string(scalar::line));
     Balancer {
-        dir: table.get("dir").and_then(|value| value.string(scalar::directory)).unwrap_or(common.dir),
+        dir: table.get("dir").and_then(|value| value.string(scalar::nginx_directory)).unwrap_or(common.dir),
         probe: table.get("probe").and_then(|value| port(&value)).unwrap_or(common.probe),
         test: line("test").unwrap_or(common.test),
         reload: line("reload").unwrap_or(common.reload),
@@ -165,9 +165,9 @@ fn sticky_key(text: &str) -> Result<CanaryKey, Wrong> {
         Some((kind @ "cookie", name)) => {
             scalar::cookie_name(name).map(CanaryKey::Cookie).map_err(|wrong| wrong.shifted(kind.len() + 1))
         }
-        Some((kind @ "header", name)) => scalar::header_name(name)
-            .map(|name| CanaryKey::Header(name.to_ascii_lowercase()))
-            .map_err(|wrong| wrong.shifted(kind.len() + 1)),
+        Some((kind @ "header", name)) => {
+            scalar::nginx_header_name(name).map(CanaryKey::Header).map_err(|wrong| wrong.shifted(kind.len() + 1))
+        }
         _ => Err(Wrong::new("is not a known value", "must be `client`, `cookie:NAME` or `header:NAME`")),
     }
 }

@@ -3,6 +3,7 @@
 use super::reader::{Table, Value, Wrong};
 use super::types::{Condition, Segment};
 use super::{pattern, scalar, sections};
+use crate::nginx::limits::{self, LimitError};
 
 /// Each segment costs every request a look; more than this is taken for a slip.
 const MAX_SEGMENTS: usize = 64;
@@ -18,7 +19,7 @@ pub(super) fn segments(file: &Table<'_>, site: &str) -> Vec<Segment> {
 }
 
 fn segment(entry: &Value<'_>, site: &str) -> Option<Segment> {
-    check_name(entry, site);
+    check_name(entry, |name| limits::segment_name(site, name));
     let table = entry.table()?;
     let mut conditions = Vec::new();
     let mut regex = |key, condition: fn(String) -> Condition| {
@@ -27,8 +28,8 @@ fn segment(entry: &Value<'_>, site: &str) -> Option<Segment> {
     regex("user_agent", Condition::UserAgent);
     regex("path", Condition::Path);
     regex("host", Condition::Host);
-    let lower = |name: &str| scalar::header_name(name).map(|name| name.to_ascii_lowercase());
-    conditions.extend(named(&table, "header", lower).into_iter().map(|(name, regex)| Condition::Header(name, regex)));
+    let headers = named(&table, "header", scalar::nginx_header_name);
+    conditions.extend(headers.into_iter().map(|(name, regex)| Condition::Header(name, regex)));
     let cookies = named(&table, "cookie", scalar::cookie_name);
     conditions.extend(cookies.into_iter().map(|(name, regex)| Condition::Cookie(name, regex)));
     if let Some(address) = table.get("address") {
@@ -65,16 +66,9 @@ fn named(table: &Table<'_>, key: &'static str, check: impl Fn(&str) -> Result<St
     regexes
 }
 
-/// Checks the name of a pool or a segment, which is the entry's key.
-pub(super) fn check_name(entry: &Value<'_>, site: &str) {
-    let checked = scalar::name(entry.key).and_then(|name| {
-        let most = scalar::MAX_VARIABLE;
-        if site.len() + name.len() <= most {
-            return Ok(());
-        }
-        Err(Wrong::new("is too long", format!("together with the site's name at most {most} characters")))
-    });
-    if let Err(wrong) = checked {
+/// Checks the name of a pool or a segment, which is the entry's key; `fits` is nginx's own opinion.
+pub(super) fn check_name(entry: &Value<'_>, fits: impl FnOnce(&str) -> Result<(), LimitError>) {
+    if let Err(wrong) = scalar::name(entry.key).and_then(|name| scalar::nginx(fits(&name))) {
         entry.wrong_key(wrong);
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::nginx::conf::{Templates, render};
 
 /// Pieces that break naive handling of TOML, nginx and shells.
 fn nasty() -> impl Strategy<Value = String> {
@@ -120,6 +121,10 @@ proptest! {
             segment("host"),
             segment("header.x"),
             segment("cookie.x"),
+            with(&format!("[segments.s]\nheader.{written} = \"x\"")),
+            with(&format!("[segments.s]\ncookie.{written} = \"x\"")),
+            with(&format!("[canary]\nkey = {}", toml_string(&format!("header:{text}")))),
+            with(&format!("[canary]\nkey = {}", toml_string(&format!("cookie:{text}")))),
         ];
         // Debug shows every field; what survived must stand there as a whole string of its own.
         let shown = format!("{text:?}");
@@ -129,8 +134,12 @@ proptest! {
                 Err(findings) => prop_assert!(findings.count() > 0),
                 Ok(checked) => {
                     let debug = format!("{checked:?}");
+                    // Header names are the same in upper and lower case.
+                    let debug = debug.clone() + &debug.to_ascii_uppercase();
                     let filled = text.contains("{{ site }}");
-                    prop_assert!(filled || debug.contains(&shown) || debug.contains(&tidied), "{shown} in {debug}");
+                    prop_assert!(filled || debug.contains(&shown) || debug.contains(&tidied) || debug.contains(&shown.to_ascii_uppercase()), "{shown} in {debug}");
+                    let rendered = render(&checked, &checked.balancers[0], 1, &Templates::default());
+                    prop_assert!(rendered.is_ok(), "nginx's files cannot hold {shown}: {rendered:?}");
                     prop_assert!(!text.contains(['\n', '\r', '\0', '\u{1b}']), "{shown} was accepted");
                 }
             }
