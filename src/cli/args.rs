@@ -93,6 +93,34 @@ pub enum Cmd {
         after_help = "Example:\n  bg check --hosts\n\nExit codes: 0 all is well · 1 findings on the hosts · 2 usage or inventory wrong"
     )]
     Check {},
+    /// Show where the site stands, what serves what, and which commands make sense next.
+    ///
+    /// Only reads: it can be run at any time, also beside another command.
+    #[command(
+        after_help = "Example:\n  bg status --watch\n\nExit codes: 0 done · 1 the journal cannot be read · 2 usage or inventory wrong · 130 Ctrl-C"
+    )]
+    Status {
+        /// Draw it again every two seconds, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Run a command on many hosts at once.
+    ///
+    /// Its output is labelled by host, as it comes.
+    #[command(
+        after_help = "Example:\n  bg exec web/green -- uptime\n\nExit codes: 0 done · 1 it failed on a host · 2 usage or inventory wrong · 130 Ctrl-C"
+    )]
+    Exec {
+        /// A pool, a half of it, `balancers`, or one host
+        #[arg(value_name = "POOL[/HALF]|balancers|HOST")]
+        target: String,
+        /// The command and its arguments; a single word is a shell line
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<String>,
+        /// End it on a host where it takes longer
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        timeout: u64,
+    },
     /// Print the shell function and the completions.
     ///
     /// It keeps the shell's own `bg` for jobs, and everything else runs this program.

@@ -83,13 +83,19 @@ pub fn find(given: Option<&str>, cwd: &Path) -> Result<PathBuf, CliError> {
         return Ok(path);
     }
     let known = names(cwd);
-    let near = known.iter().max_by(|a, b| strsim::jaro_winkler(a, given).total_cmp(&strsim::jaro_winkler(b, given)));
-    let hint = match near {
-        Some(near) if !is_path && strsim::jaro_winkler(near, given) > 0.75 => format!("did you mean `bg -i {near} …`?"),
-        Some(_) => format!("there are: {}", known.join(", ")),
-        None => "`bg init` writes one".to_owned(),
+    let hint = match nearest(given, &known) {
+        Some(near) if !is_path => format!("did you mean `bg -i {near} …`?"),
+        _ if known.is_empty() => "`bg init` writes one".to_owned(),
+        _ => format!("there are: {}", known.join(", ")),
     };
     Err(CliError::NoInventory { message: format!("there is no inventory `{}`", shown(&path, cwd)), hint })
+}
+
+/// The one of `known` that `word` was meant to be, when one is near.
+pub fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a str> {
+    let scored = known.iter().map(|known| (strsim::jaro_winkler(known, word), known));
+    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score > 0.75).then_some(best.as_str())
 }
 
 /// The inventory when there is only one.

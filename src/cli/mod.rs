@@ -5,11 +5,14 @@ mod args;
 mod check;
 mod complete;
 mod error;
+mod exec;
 mod init;
 mod locate;
 mod progress;
+mod remote;
 mod screen;
 mod shell;
+mod status;
 mod templates;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -21,8 +24,10 @@ use self::{
     args::{Cli, Cmd, Global},
     error::CliError,
     locate::Located,
+    remote::with_hosts,
     screen::Screen,
 };
+use crate::engine::Exit;
 
 /// What every command gets.
 struct Context {
@@ -35,6 +40,20 @@ impl Context {
     /// The inventory that this command is about.
     fn inventory(&self) -> Result<Located, CliError> {
         locate::load(self.global.inventory.as_deref(), &self.cwd)
+    }
+}
+
+/// How a command ended.
+enum Ended {
+    /// With this to say.
+    Answer(Answer),
+    /// It has said everything itself.
+    Said(Exit),
+}
+
+impl From<Answer> for Ended {
+    fn from(answer: Answer) -> Ended {
+        Ended::Answer(answer)
     }
 }
 
@@ -56,11 +75,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     let context = Context { screen, global: cli.global, cwd };
     match dispatch(&context, cli.command) {
-        Ok(Some(answer)) => {
+        Ok(Ended::Answer(answer)) => {
             screen.answer(&answer);
             answer.exit as i32
         }
-        Ok(None) => 0,
+        Ok(Ended::Said(exit)) => exit as i32,
         Err(error) => {
             screen.error(&error);
             error.exit() as i32
@@ -68,11 +87,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-/// One command; `None` when it has said everything itself.
-fn dispatch(context: &Context, command: Cmd) -> Result<Option<Answer>, CliError> {
+fn dispatch(context: &Context, command: Cmd) -> Result<Ended, CliError> {
     match command {
-        Cmd::Init { dir } => init::run(context, &dir).map(Some),
-        Cmd::Check {} => check::run(context).map(Some),
+        Cmd::Init { dir } => init::run(context, &dir).map(Ended::from),
+        Cmd::Check {} => check::run(context).map(Ended::from),
+        Cmd::Status { watch } => status::run(context, watch),
+        Cmd::Exec { target, command, timeout } => exec::run(context, &target, &command, timeout).map(Ended::from),
         Cmd::Shell { shell } => shell::run(context, shell),
         Cmd::Complete { words } => shell::complete(context, &words),
     }

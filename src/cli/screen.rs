@@ -20,6 +20,8 @@ pub struct Screen {
     pub quiet: bool,
     /// More about what happens.
     pub verbose: bool,
+    /// Whether stdout is a terminal.
+    pub terminal: bool,
     /// Colours on stdout.
     pub color: bool,
     /// Colours on stderr.
@@ -63,6 +65,7 @@ impl Screen {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
+            terminal: std::io::stdout().is_terminal(),
             color: color(std::io::stdout().is_terminal()),
             color_err: color(std::io::stderr().is_terminal()),
         }
@@ -70,7 +73,7 @@ impl Screen {
 
     /// For the time before the command line is understood.
     pub fn bare(called: &'static str, json: bool) -> Screen {
-        Screen { called, json, quiet: false, verbose: false, color: false, color_err: false }
+        Screen { called, json, quiet: false, verbose: false, terminal: false, color: false, color_err: false }
     }
 
     /// Text under the name that the program was called by.
@@ -78,10 +81,9 @@ impl Screen {
         under_name(text, self.called)
     }
 
-    /// A result. A reader that is gone is no error of ours.
-    pub fn out(&self, text: &str) {
-        let mut stdout = std::io::stdout().lock();
-        let _ = writeln!(stdout, "{}", self.named(text)).and_then(|()| stdout.flush());
+    /// A result. A reader that is gone is no error of ours; whether there is one is returned.
+    pub fn out(&self, text: &str) -> bool {
+        self.raw(&self.named(text))
     }
 
     /// Something on the way.
@@ -97,7 +99,8 @@ impl Screen {
                 hint: answer.hint.as_deref().map(|hint| self.named(hint)),
                 ..answer.clone()
             };
-            return self.raw(&named.document());
+            self.raw(&named.document());
+            return;
         }
         if answer.exit == Exit::Done {
             self.out(&answer.message);
@@ -123,9 +126,14 @@ impl Screen {
     }
 
     /// A line that is not ours to rename.
-    pub fn raw(&self, line: &str) {
+    pub fn raw(&self, line: &str) -> bool {
         let mut stdout = std::io::stdout().lock();
-        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+        writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_ok()
+    }
+
+    /// The same on stderr.
+    pub fn raw_err(&self, line: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
     /// `text` in an ANSI style on stdout.

@@ -4,7 +4,7 @@ use std::{env, os::unix::fs::PermissionsExt, path::Path};
 
 use clap::CommandFactory;
 
-use super::{Context, answer::Answer, args::Cli, args::ShellName, complete, error::CliError};
+use super::{Context, Ended, answer::Answer, args::Cli, args::ShellName, complete, error::CliError};
 use crate::engine::Exit;
 
 const BASH: &str = include_str!("shell/bash.sh");
@@ -12,7 +12,7 @@ const ZSH: &str = include_str!("shell/zsh.sh");
 const FISH: &str = include_str!("shell/fish.fish");
 
 /// Prints what the user's start-up file evaluates.
-pub fn run(context: &Context, shell: ShellName) -> Result<Option<Answer>, CliError> {
+pub fn run(context: &Context, shell: ShellName) -> Result<Ended, CliError> {
     let script = match shell {
         ShellName::Bash => BASH,
         ShellName::Zsh => ZSH,
@@ -20,18 +20,20 @@ pub fn run(context: &Context, shell: ShellName) -> Result<Option<Answer>, CliErr
     };
     let script = script.replace("@PROGRAM@", &program());
     if context.screen.json {
-        return Ok(Some(Answer::new(Exit::Done, "the shell's function and completions").with("script", script.into())));
+        return Ok(Answer::new(Exit::Done, "the shell's function and completions")
+            .with("script", script.into())
+            .into());
     }
     context.screen.raw(script.trim_end());
-    Ok(None)
+    Ok(Ended::Said(Exit::Done))
 }
 
 /// Prints what could stand where the cursor is, one per line, with what it means after a tab.
-pub fn complete(context: &Context, words: &[String]) -> Result<Option<Answer>, CliError> {
+pub fn complete(context: &Context, words: &[String]) -> Result<Ended, CliError> {
     for (value, about) in complete::candidates(&Cli::command(), words, &context.cwd) {
         context.screen.raw(&if about.is_empty() { value } else { format!("{value}\t{about}") });
     }
-    Ok(None)
+    Ok(Ended::Said(Exit::Done))
 }
 
 /// `bluegreen`, where PATH has it; else where this program is, quoted for all three shells.

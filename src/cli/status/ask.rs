@@ -1,0 +1,220 @@
+//! What the hosts say: all are asked at once, and one that does not answer in time is unknown.
+
+use std::{sync::Arc, time::Duration};
+
+use bluegreen_core::{
+    half::Half,
+    inventory::{Inventory, Place, Pool},
+    nginx::{
+        conf::{Templates, render},
+        tree::tree,
+    },
+    rollout::State,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::edge::{
+    balancer::{Balancers, ConfFile, Current, Look, Standing},
+    health::{Depth, Probe, Verdict},
+    host::{Hosts, fan_out},
+    server::{self, Bounds},
+};
+
+/// For one round with one host, its connection included: `status` is to be quick, and what is unknown is said to be.
+const ROUND: Duration = Duration::from_millis(2500);
+
+/// One server as it was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlaceSeen {
+    /// How ssh reaches it.
+    pub host: String,
+    /// What its marker says.
+    pub release: Option<String>,
+    /// `None`: it was not asked, or could not be.
+    pub healthy: Option<bool>,
+    /// What is wrong or unknown about it.
+    pub note: Option<String>,
+}
+
+/// One balancer as it was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct BalancerSeen {
+    /// How ssh reaches it.
+    pub host: String,
+    /// Whether it answered.
+    pub reachable: bool,
+    /// What `live/current` points to.
+    pub generation: Option<u64>,
+    /// Whether the contents of its tree and of its configuration are the intended ones.
+    pub in_sync: Option<bool>,
+    /// What differs.
+    pub note: Option<String>,
+}
+
+/// One pool's servers.
+#[derive(Debug, Clone, Serialize)]
+pub struct PoolSeen {
+    /// The blue half.
+    pub blue: Vec<PlaceSeen>,
+    /// The green half.
+    pub green: Vec<PlaceSeen>,
+}
+
+/// Everything that the hosts said.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// By name, in the inventory's order.
+    pub pools: Vec<(String, PoolSeen)>,
+    /// In the inventory's order.
+    pub balancers: Vec<BalancerSeen>,
+}
+
+/// Whom to ask, and what is expected of them.
+pub struct Asking<'a> {
+    /// The site.
+    pub inventory: &'a Arc<Inventory>,
+    /// What its balancers' files are rendered from.
+    pub templates: &'a Templates,
+    /// Where the journal says that it stands; `None` when the journal cannot be read.
+    pub state: Option<&'a State>,
+    /// The hosts.
+    pub hosts: &'a Hosts,
+}
+
+impl Asking<'_> {
+    /// Asks the balancers, then the servers through those that answered.
+    pub async fn all(&self) -> Seen {
+        let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());
+        let names = balancers.names();
+        let (looked, _) = tokio::join!(
+            fan_out(names, self.hosts.parallel(), |name| {
+                let balancers = &balancers;
+                async move { tokio::time::timeout(ROUND, balancers.look(&name)).await }
+            }),
+            // The servers' connections are opened meanwhile.
+            tokio::time::timeout(ROUND, self.connect_places()),
+        );
+        let mut seen = Vec::new();
+        for (host, look) in looked {
+            seen.push(match look {
+                Ok(Ok(look)) => self.balancer(&look),
+                Ok(Err(error)) => unreached(host, error.to_string()),
+                Err(_) => unreached(host, format!("it did not answer within {} s", ROUND.as_secs_f32())),
+            });
+        }
+        let viewpoints: Vec<String> = seen.iter().filter(|b| b.reachable).map(|b| b.host.clone()).collect();
+        Seen { pools: self.pools(&viewpoints).await, balancers: seen }
+    }
+
+    async fn connect_places(&self) {
+        let places = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half));
+        let hosts: Vec<&str> = places.map(|(_, place)| place.host.as_str()).collect();
+        self.hosts.connect(&hosts).await;
+    }
+
+    fn balancer(&self, look: &Look) -> BalancerSeen {
+        let generation = match look.current {
+            Current::Generation(number) => Some(number),
+            Current::None | Current::Other(_) => None,
+        };
+        let wrong = self.state.filter(|state| state.stage.is_some()).map(|state| self.differs(look, state));
+        let in_sync = wrong.as_ref().map(Option::is_none);
+        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note: wrong.flatten() }
+    }
+
+    /// How a balancer differs from what is intended.
+    fn differs(&self, look: &Look, state: &State) -> Option<String> {
+        let tree = match look.standing(state.journal.as_deref().unwrap_or_default()) {
+            Standing::Ours(said) if said.hash == tree(&state.traffic).hash() => None,
+            Standing::Ours(said) => Some(format!("it has: {}", said.traffic)),
+            Standing::Nothing => Some("it has no traffic tree, so all its traffic goes to blue".to_owned()),
+            Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => Some(why),
+            Standing::Foreign { journal, .. } => Some(format!("its tree is of another journal, `{journal}`")),
+        };
+        tree.or_else(|| self.conf_differs(look, state.revision))
+    }
+
+    fn conf_differs(&self, look: &Look, revision: u64) -> Option<String> {
+        let balancer = self.inventory.balancer(&look.host)?;
+        let wanted = render(self.inventory, balancer, revision, self.templates).ok()?;
+        let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
+        let differing = files.into_iter().find_map(|(name, found, wanted)| match found {
+            ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
+            ConfFile::Present { .. } => Some(format!("`{name}` is not what the inventory says")),
+            ConfFile::Absent => Some(format!("`{name}` is missing")),
+            ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
+        });
+        differing
+    }
+
+    async fn pools(&self, viewpoints: &[String]) -> Vec<(String, PoolSeen)> {
+        let spots = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half).map(move |spot| (half, spot)));
+        let asked =
+            fan_out(spots, self.hosts.parallel(), |(half, (pool, place))| self.place(viewpoints, half, pool, place));
+        let mut pools: Vec<(String, PoolSeen)> = Vec::new();
+        for pool in &self.inventory.pools {
+            pools.push((pool.name.clone(), PoolSeen { blue: Vec::new(), green: Vec::new() }));
+        }
+        for ((half, (pool, _)), seen) in asked.await {
+            let Some((_, of_pool)) = pools.iter_mut().find(|(name, _)| *name == pool.name) else { continue };
+            match half {
+                Half::Blue => of_pool.blue.push(seen),
+                Half::Green => of_pool.green.push(seen),
+            }
+        }
+        pools
+    }
+
+    async fn place(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> PlaceSeen {
+        let bounds = Bounds::default();
+        let (found, health) = tokio::join!(
+            tokio::time::timeout(ROUND, server::look(self.hosts, place, &bounds)),
+            tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place)),
+        );
+        let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
+        match found {
+            Ok(Ok(found)) => {
+                let marker = found.marker.filter(|marker| marker.site == self.inventory.site);
+                seen.release = marker.as_ref().and_then(|marker| marker.release.clone());
+                let activating = marker.and_then(|marker| marker.activating.filter(|_| seen.release.is_none()));
+                seen.note = activating.map(|release| format!("the activation of {release} is not finished"));
+            }
+            Ok(Err(error)) => seen.note = Some(error.to_string()),
+            Err(_) => seen.note = Some("it did not answer in time".to_owned()),
+        }
+        match health {
+            Ok(Ok(Verdict::Healthy)) => seen.healthy = Some(true),
+            Ok(Ok(unhealthy)) => {
+                seen.healthy = Some(false);
+                seen.note = Some(unhealthy.to_string());
+            }
+            Ok(Err(unasked)) => seen.note = seen.note.or(unasked),
+            Err(_) => seen.note = seen.note.or_else(|| Some("its health was not answered in time".to_owned())),
+        }
+        seen
+    }
+
+    /// One request, as before a shift. An error is why it could not be asked.
+    async fn health(
+        &self,
+        viewpoints: &[String],
+        half: Half,
+        pool: &Pool,
+        place: &Place,
+    ) -> Result<Verdict, Option<String>> {
+        let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
+        let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
+        let probe = Probe::new(self.hosts, viewpoints, place, &pool.health, &names.unwrap_or_default());
+        let probe = probe.map_err(|error| Some(error.to_string()))?;
+        probe.check_once(Depth::Quick).await.map_err(|error| Some(error.to_string()))
+    }
+}
+
+fn unreached(host: String, why: String) -> BalancerSeen {
+    BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why) }
+}
+
+fn sha256_of(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

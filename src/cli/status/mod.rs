@@ -1,0 +1,95 @@
+//! `status`: where the site stands. Reads the journal without its lock, and asks every host.
+
+mod ask;
+mod recent;
+mod report;
+mod text;
+
+use std::{sync::Arc, time::Duration};
+
+use bluegreen_core::inventory::JournalLocation;
+use jiff::{Timestamp, tz::TimeZone};
+
+use self::{
+    ask::Asking,
+    report::{Journal, Report},
+};
+use super::{
+    Context, Ended,
+    error::CliError,
+    locate::Located,
+    remote::{hosts, runtime},
+};
+use crate::{
+    edge::{host::Hosts, journal},
+    engine::Exit,
+};
+
+/// Between two drawings of `--watch`.
+const PAUSE: Duration = Duration::from_secs(2);
+/// `status` is to be quick; a host that needs longer is unknown in it.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Prints where the site stands, once or until Ctrl-C.
+pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
+    let located = context.inventory()?;
+    runtime()?.block_on(async {
+        let hosts = hosts(&located, CONNECT);
+        let looked = tokio::select! {
+            looked = look(context, &located, &hosts, watch) => looked,
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        hosts.close().await;
+        Ok(Ended::Said(match looked {
+            Some(exit) => exit,
+            // It is how a watch ends.
+            None if watch => Exit::Done,
+            None => Exit::Interrupted,
+        }))
+    })
+}
+
+/// Ends after one look, or when nobody reads any more.
+async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) -> Option<Exit> {
+    loop {
+        let report = report(located, hosts).await;
+        let is_read = show(context, &report, watch);
+        if !watch || !is_read {
+            return Some(if report.is_journal_readable { Exit::Done } else { Exit::Failed });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn report(located: &Located, hosts: &Hosts) -> Report {
+    let journal = read_journal(located);
+    let inventory = Arc::new(located.inventory.clone());
+    let asking = Asking { inventory: &inventory, templates: &located.templates, state: journal.state.as_ref(), hosts };
+    let seen = asking.all().await;
+    Report::new(&located.inventory.site, &located.name, journal, seen)
+}
+
+fn read_journal(located: &Located) -> Journal {
+    let JournalLocation::File(path) = &located.inventory.journal;
+    match journal::read(&located.resolve(path)) {
+        Ok(reading) => Journal {
+            recent: recent::changes(&reading.entries, Timestamp::now()),
+            state: Some(reading.state),
+            holder: reading.holder,
+            problem: reading.warning,
+        },
+        Err(error) => Journal { state: None, holder: None, problem: Some(error.to_string()), recent: Vec::new() },
+    }
+}
+
+/// Whether somebody reads it.
+fn show(context: &Context, report: &Report, watch: bool) -> bool {
+    let screen = context.screen;
+    if screen.json {
+        return screen.raw(&report.document());
+    }
+    let text = text::render(report, screen, &TimeZone::system());
+    // Home, then clear: the terminal keeps what was scrolled away.
+    let clear = if watch && screen.terminal { "\x1b[H\x1b[2J" } else { "" };
+    screen.out(&format!("{clear}{text}"))
+}

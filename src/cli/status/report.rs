@@ -1,0 +1,173 @@
+//! Everything that `status` knows, in the shape of its JSON.
+
+use bluegreen_core::{
+    half::Half,
+    rollout::{Command, Stage, State, Verb},
+    traffic::Traffic,
+};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::{
+    ask::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
+    recent::Change,
+};
+
+/// The document of `status --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The site's name.
+    pub site: String,
+    /// The inventory's name.
+    pub inventory: String,
+    /// `None` before setup, or when the journal cannot be read.
+    pub stage: Option<Stage>,
+    /// `r12`.
+    pub rollout: Option<String>,
+    /// Each half's; `None` while its hosts disagree.
+    pub releases: Releases,
+    /// Who gets which half; `None` when it is not known.
+    pub traffic: Option<Value>,
+    /// By name, in the inventory's order.
+    #[serde(serialize_with = "as_map")]
+    pub pools: Vec<(String, PoolSeen)>,
+    /// In the inventory's order.
+    pub balancers: Vec<BalancerSeen>,
+    /// The operators' lock.
+    pub lock: Option<()>,
+    /// The kill switch.
+    pub frozen: Option<()>,
+    /// The command that is open and not under way.
+    pub interrupted: Option<Interrupted>,
+    /// Commands that go through from here.
+    pub next: Vec<String>,
+    /// The command that is under way, as its lock says.
+    pub under_way: Option<String>,
+    /// What is wrong with the journal.
+    pub journal: Option<String>,
+    /// What changed in the last hour.
+    pub recent: Vec<Change>,
+    /// Whether the journal could be read.
+    #[serde(skip)]
+    pub is_journal_readable: bool,
+    /// For people: the traffic in words.
+    #[serde(skip)]
+    pub traffic_words: Option<String>,
+}
+
+/// The releases of the halves, such as `v41`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Releases {
+    /// Blue's.
+    pub blue: Option<String>,
+    /// Green's.
+    pub green: Option<String>,
+}
+
+/// An open command that nobody carries on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Interrupted {
+    /// `deploy`.
+    pub command: String,
+    /// The step that was under way or came next.
+    pub step: Option<String>,
+    /// What finishes or undoes it.
+    pub next: Vec<String>,
+}
+
+/// What the journal says, as far as it can be read.
+pub struct Journal {
+    /// What replaying it gives.
+    pub state: Option<State>,
+    /// The holder of its lock.
+    pub holder: Option<String>,
+    /// What is wrong with it, in words.
+    pub problem: Option<String>,
+    /// What changed in the last hour.
+    pub recent: Vec<Change>,
+}
+
+impl Report {
+    /// Puts together what the journal and the hosts say.
+    pub fn new(site: &str, inventory: &str, journal: Journal, seen: Seen) -> Report {
+        let state = journal.state.as_ref();
+        let known = state.filter(|state| state.stage.is_some());
+        let idle = journal.holder.is_none();
+        let release = |half| release(state, half, &seen.pools);
+        Report {
+            site: site.to_owned(),
+            inventory: inventory.to_owned(),
+            stage: state.and_then(|state| state.stage),
+            rollout: state.and_then(|state| Some(format!("r{}", state.rollout.as_ref()?.number))),
+            releases: Releases { blue: release(Half::Blue), green: release(Half::Green) },
+            traffic: known.map(|state| traffic(&state.traffic)),
+            traffic_words: known.map(|state| state.traffic.to_string()),
+            pools: seen.pools,
+            balancers: seen.balancers,
+            lock: None,
+            frozen: None,
+            interrupted: state.filter(|_| idle).and_then(interrupted),
+            next: state.filter(|_| idle).map(next).unwrap_or_default(),
+            is_journal_readable: journal.state.is_some(),
+            under_way: journal.holder,
+            journal: journal.problem,
+            recent: journal.recent,
+        }
+    }
+
+    /// One line of JSON.
+    pub fn document(&self) -> String {
+        // Plain data with string keys: serializing it cannot fail.
+        serde_json::to_string(self).expect("a report is plain data")
+    }
+}
+
+fn as_map<S: Serializer>(pools: &[(String, PoolSeen)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pools.iter().map(|(name, pool)| (name, pool)))
+}
+
+fn traffic(traffic: &Traffic) -> Value {
+    match traffic {
+        Traffic::Both => json!({ "mode": "both" }),
+        Traffic::Split { segments, .. } => {
+            let segment = |s: &bluegreen_core::traffic::SegmentShare| json!({ "segment": s.segment, "green_percent": s.green.percent() });
+            json!({ "mode": "split", "segments": segments.iter().map(segment).collect::<Vec<_>>() })
+        }
+    }
+}
+
+/// The release that all servers of a half have by their markers; of those that were not seen the journal speaks.
+fn release(state: Option<&State>, half: Half, pools: &[(String, PoolSeen)]) -> Option<String> {
+    let places = pools.iter().flat_map(|(_, pool)| match half {
+        Half::Blue => &pool.blue,
+        Half::Green => &pool.green,
+    });
+    let mut found: Vec<&String> = places.clone().filter_map(|place: &PlaceSeen| place.release.as_ref()).collect();
+    let all = found.len() == places.count();
+    found.dedup();
+    let journaled = state.and_then(|state| state.release(half)).map(|version| version.to_string());
+    match (found.as_slice(), journaled) {
+        ([], journaled) => journaled,
+        ([one], Some(journaled)) => (**one == journaled).then_some(journaled),
+        ([one], None) => all.then(|| (*one).clone()),
+        _ => None,
+    }
+}
+
+fn interrupted(state: &State) -> Option<Interrupted> {
+    let open = state.open.as_ref()?;
+    let next: &[&str] =
+        if matches!(open.command, Command::Setup { .. }) { &["resume", "setup"] } else { &["resume", "abort"] };
+    Some(Interrupted {
+        command: open.command.as_str().to_owned(),
+        step: open.at().map(|planned| planned.step.to_string()),
+        next: next.iter().map(|word| (*word).to_owned()).collect(),
+    })
+}
+
+/// Every command that is neither refused nor done already; with one open, those that lead back to blue.
+fn next(state: &State) -> Vec<String> {
+    let Some(stage) = state.stage else { return vec!["setup".to_owned()] };
+    let verbs = stage.allowed().into_iter().filter(|verb| state.open.is_none() || verb.leads_back());
+    verbs.map(Verb::as_str).map(ToOwned::to_owned).collect()
+}

@@ -1,0 +1,191 @@
+//! `status` for people, in 80 columns.
+
+use bluegreen_core::rollout::Stage;
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{ask::PlaceSeen, report::Report};
+use crate::cli::screen::Screen;
+
+/// The report as text; `zone` is the reader's.
+pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
+    let blocks =
+        [head(report, screen), pools(report, screen), balancers(report, screen), open(report, screen), next(report)];
+    let blocks = blocks.into_iter().chain([recent(report, zone)]);
+    blocks.filter(|block| !block.is_empty()).map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
+fn head(report: &Report, screen: Screen) -> Vec<String> {
+    let stage = match report.stage {
+        Some(stage) => stage.as_str(),
+        None if report.is_journal_readable => "not set up yet",
+        None => "in a stage that is not known, for its journal cannot be read",
+    };
+    let rollout = report.rollout.as_ref().map(|rollout| format!(", rollout {rollout}")).unwrap_or_default();
+    let name = screen.paint_out(&report.site, "1");
+    let mut lines = vec![format!("{name} ({}) is {stage}{rollout}", report.inventory)];
+    if let Some(stage) = report.stage {
+        lines.push(journey(stage, screen));
+    }
+    lines.push(String::new());
+    if let Some(traffic) = &report.traffic_words {
+        lines.push(format!("traffic   {traffic}"));
+    }
+    if report.stage.is_none() && report.is_journal_readable {
+        return lines.into_iter().take(1).collect();
+    }
+    let release = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
+    lines.push(format!(
+        "releases  blue {} · green {}",
+        release(&report.releases.blue),
+        release(&report.releases.green)
+    ));
+    lines
+}
+
+fn journey(now: Stage, screen: Screen) -> String {
+    let stages = Stage::ALL
+        .into_iter()
+        .map(|stage| if stage == now { screen.paint_out(&format!("[{stage}]"), "1;32") } else { stage.to_string() });
+    stages.collect::<Vec<_>>().join(" > ")
+}
+
+fn pools(report: &Report, screen: Screen) -> Vec<String> {
+    let mut rows = vec![["pool", "half", "host", "release", "health"].map(str::to_owned)];
+    let mut notes = vec![String::new()];
+    for (name, pool) in &report.pools {
+        for (half, places) in [("blue", &pool.blue), ("green", &pool.green)] {
+            for place in places {
+                let release = place.release.clone().unwrap_or_else(|| "?".to_owned());
+                rows.push([name.clone(), half.to_owned(), place.host.clone(), release, health(place).to_owned()]);
+                notes.push(place.note.clone().unwrap_or_default());
+            }
+        }
+    }
+    table(&rows, &notes, screen)
+}
+
+fn health(place: &PlaceSeen) -> &'static str {
+    match place.healthy {
+        Some(true) => "healthy",
+        Some(false) => "NOT HEALTHY",
+        None => "?",
+    }
+}
+
+fn balancers(report: &Report, screen: Screen) -> Vec<String> {
+    let mut rows = vec![["balancer", "generation", "in sync"].map(str::to_owned)];
+    let mut notes = vec![String::new()];
+    for balancer in &report.balancers {
+        let generation = balancer.generation.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let sync = match (balancer.reachable, balancer.in_sync) {
+            (false, _) => "NO ANSWER",
+            (_, Some(true)) => "yes",
+            (_, Some(false)) => "NO",
+            (_, None) => "?",
+        };
+        rows.push([balancer.host.clone(), generation, sync.to_owned()]);
+        notes.push(balancer.note.clone().unwrap_or_default());
+    }
+    table(&rows, &notes, screen)
+}
+
+/// Columns as wide as their widest cell, the first row as heads, each note on lines of its own below its row.
+fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut lines = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let line = cells.join("  ").trim_end().to_owned();
+        lines.push(if number == 0 { screen.paint_out(&line, "2") } else { line });
+        let note = notes.get(number).map(String::as_str).unwrap_or_default();
+        lines.extend(wrapped(note, 74).into_iter().map(|line| format!("    {line}")));
+    }
+    lines
+}
+
+/// Lines of at most `width` characters, broken at blanks.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+fn open(report: &Report, screen: Screen) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(problem) = &report.journal {
+        lines.extend(wrapped(&format!("journal: {problem}"), 78));
+    }
+    if let Some(holder) = &report.under_way {
+        let by = if holder.is_empty() { String::new() } else { format!(": {holder}") };
+        lines.push(format!("a command is under way{by}"));
+    }
+    if let Some(open) = &report.interrupted {
+        let step = open.step.as_ref().map(|step| format!(" at the step `{step}`")).unwrap_or_default();
+        let text = format!("interrupted: `bg {}`{step}", open.command);
+        lines.extend(wrapped(&text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")));
+    }
+    lines
+}
+
+fn next(report: &Report) -> Vec<String> {
+    let open = report.interrupted.iter().flat_map(|open| open.next.iter());
+    let others =
+        report.next.iter().filter(|word| report.interrupted.as_ref().is_none_or(|open| !open.next.contains(word)));
+    let words: Vec<&String> = open.chain(others).collect();
+    if words.is_empty() {
+        return Vec::new();
+    }
+    let stage = report.stage;
+    let line = |word: &&String| format!("  bg {:<14}{}", usage(word), about(word, stage, report.interrupted.is_some()));
+    ["next".to_owned()].into_iter().chain(words.iter().map(line)).collect()
+}
+
+fn usage(word: &str) -> &str {
+    if word == "canary" { "canary all=5%" } else { word }
+}
+
+/// A word on what a command does from here.
+fn about(word: &str, stage: Option<Stage>, interrupted: bool) -> &'static str {
+    match (word, stage) {
+        ("setup", _) => "install a first release on both halves",
+        ("resume", _) => "finish what was interrupted",
+        ("deploy", Some(Stage::Balanced)) => "take green out and bring a new release onto it",
+        ("deploy", _) => "bring a release onto green again",
+        ("canary", Some(Stage::Canary)) => "let another share try green",
+        ("canary", _) => "let a small share try green first",
+        ("canary off", _) => "everybody back to blue",
+        ("flip", _) => "everybody to green",
+        ("flip --back", _) => "everybody back to blue",
+        ("restore", Some(Stage::Restoring)) => "go on upgrading blue, then both serve",
+        ("restore", _) => "bring the release onto blue too, then both serve",
+        ("abort", _) if interrupted => "undo the rollout: back to the old release",
+        ("abort", _) => "back to the old release on both halves",
+        _ => "",
+    }
+}
+
+fn recent(report: &Report, zone: &TimeZone) -> Vec<String> {
+    if report.recent.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["last hour".to_owned()];
+    for change in &report.recent {
+        let at = change.at.parse::<Timestamp>().ok();
+        let at = at.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string());
+        let user = change.by.split('@').next().unwrap_or_default();
+        for (number, line) in wrapped(&change.what, 62).into_iter().enumerate() {
+            let left = if number == 0 { format!("{at:<5}  {user:<8}") } else { " ".repeat(15) };
+            lines.push(format!("  {left} {line}"));
+        }
+    }
+    lines
+}
