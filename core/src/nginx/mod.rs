@@ -9,4 +9,6 @@ pub mod tree;
 mod view;
 
 #[cfg(test)]
+mod quoting_tests;
+#[cfg(test)]
 mod samples;
