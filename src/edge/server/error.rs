@@ -65,6 +65,12 @@ pub enum What {
         /// Bytes free.
         free: u64,
     },
+    /// The disk ran full.
+    #[error("the disk is full there; what was begun was removed{}", quoted(tail))]
+    DiskFull {
+        /// The last lines that the host said.
+        tail: String,
+    },
     /// A release of this number is there that is not this content.
     #[error("the release's directory is there already and bg did not put this content into it; it was left alone")]
     Occupied,
@@ -158,7 +164,7 @@ impl ServerError {
             }
             What::Busy => format!("a command started earlier may still run on `{host}`; try again when it has ended"),
             What::MissingTool { tool } => format!("install `{tool}` on `{host}`"),
-            What::NoRoom { .. } => {
+            What::NoRoom { .. } | What::DiskFull { .. } => {
                 format!("make room on `{host}` (old releases stand in `{root}/releases`), or lower `keep`")
             }
             What::Occupied => format!("move the directory in `{root}/releases` on `{host}` away"),

@@ -20,6 +20,21 @@ stop() {
     say stop "$@"
     exit 90
 }
+# What else fails is told by its own words; a full disk by these too, for tar may only say that it wrote too little.
+# shellcheck disable=SC2317 # upload.sh has its own
+cleanup() { :; }
+free_kib() { LC_ALL=C df -Pk "$1" 2>/dev/null | awk 'END { print $4 }' || :; }
+on_exit() {
+    status=$?
+    free=$(free_kib "$root")
+    cleanup
+    if [ "$status" != 0 ] && [ "$status" != 90 ] && [ "${free:-64}" -lt 64 ]; then
+        say stop full
+        exit 90
+    fi
+    exit "$status"
+}
+trap on_exit EXIT
 have() { command -v "$1" >/dev/null 2>&1; }
 need() { for tool in "$@"; do have "$tool" || stop tool "$tool"; done; }
 
@@ -93,7 +108,7 @@ report() {
         parent=${parent%/*}
         parent=${parent:-/}
     done
-    free=$(LC_ALL=C df -Pk "$parent" 2>/dev/null | awk 'END { print $4 }') || free=
+    free=$(free_kib "$parent")
     say free "${free:--}"
     if [ -w "$parent" ]; then say writable; fi
 }

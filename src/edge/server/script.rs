@@ -58,14 +58,15 @@ pub(super) fn answer(name: &'static str, output: &Output) -> Result<Vec<String>,
     if output.status == STOPPED
         && let Some(at) = lines.iter().position(|line| line.starts_with("stop "))
     {
-        return Err(stopped(&lines[at]["stop ".len()..], &last_lines(&lines[at + 1..].join("\n"), QUOTED_LINES)));
+        let behind = last_lines(&lines[at + 1..].join("\n"), QUOTED_LINES);
+        let tail = if behind.is_empty() { last_lines(&output.stderr_text(), QUOTED_LINES) } else { behind };
+        return Err(stopped(&lines[at]["stop ".len()..], tail));
     }
     Err(What::Failed { name, status: output.status, tail: output.tail(QUOTED_LINES) })
 }
 
-fn stopped(line: &str, tail: &str) -> What {
+fn stopped(line: &str, tail: String) -> What {
     let words: Vec<&str> = line.split(' ').collect();
-    let tail = tail.to_owned();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(0);
     let word = |at: usize| words.get(at).map_or_else(String::new, |word| (*word).to_owned());
     match words[0] {
@@ -76,6 +77,7 @@ fn stopped(line: &str, tail: &str) -> What {
         "busy" => What::Busy,
         "tool" => What::MissingTool { tool: word(1) },
         "occupied" => What::Occupied,
+        "full" => What::DiskFull { tail },
         "torn" => What::Torn,
         "shared-behind-link" => What::SharedBehindLink { path: words[1..].join(" ") },
         "unplaced" => What::Unplaced,

@@ -48,7 +48,6 @@ share() {
 
 need sha256sum tar
 still_mine
-trap cleanup EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
