@@ -41,7 +41,8 @@ pub async fn place_release(
     let (Some(digest), host) = (task.digest().map_err(|what| task.error(what))?, hosts.get(&task.place.host)) else {
         return Err(task.error(unsendable(task, "no artifact")));
     };
-    let run = PLACE_BEGIN.run(begin(task, digest)?, task.bounds.lock + task.bounds.script, Stdin::Null);
+    let values = begin(task, digest).map_err(|what| task.error(what))?;
+    let run = PLACE_BEGIN.run(values, task.bounds.lock + task.bounds.script, Stdin::Null);
     let lines = ask(&host, &task.place.root, run).await?;
     if lines.iter().any(|line| line == "present") {
         return Ok(Placed::Already);
@@ -56,7 +57,8 @@ pub async fn place_release(
     let file = File::open(&transfer.path)
         .await
         .map_err(|source| task.error(What::Artifact(ArtifactError::Temporary { path: packed.path.clone(), source })))?;
-    let (bytes, values) = (transfer.bytes, upload(task, digest, &transfer, shared)?);
+    let values = upload(task, digest, &transfer, shared).map_err(|what| task.error(what))?;
+    let bytes = transfer.bytes;
     let input = Counted { file, sent: 0, total: bytes, progress };
     let run = UPLOAD.run(values, task.bounds.upload + task.bounds.lock, Stdin::Reader(Box::new(input)));
     ask(&host, &task.place.root, run).await?;
@@ -66,16 +68,21 @@ pub async fn place_release(
 /// The file to send, compressed in a way that the host can undo, if there is room for it.
 async fn prepared(task: &Task<'_>, packed: &Packed, seen: &Seen) -> Result<Transfer, ServerError> {
     let transfer = packed.transfer(seen.encoding()).await.map_err(|error| task.error(What::Artifact(error)))?;
-    let needed = transfer.bytes + packed.unpacked_bytes;
+    room(seen, transfer.bytes + packed.unpacked_bytes).map_err(|what| task.error(what))?;
+    Ok(transfer)
+}
+
+/// Whether the disk has so many bytes left. A host that does not say is believed to.
+pub(super) fn room(seen: &Seen, needed: u64) -> Result<(), What> {
     match seen.disk_free_bytes {
-        Some(free) if free < needed => Err(task.error(What::NoRoom { needed, free })),
-        _ => Ok(transfer),
+        Some(free) if free < needed => Err(What::NoRoom { needed, free }),
+        _ => Ok(()),
     }
 }
 
 /// The first script's arguments.
-pub(super) fn begin(task: &Task<'_>, digest: &str) -> Result<Vec<String>, ServerError> {
-    let mut values = entry(task.place, &task.epoch.journal, task.epoch.n, &task.bounds).map_err(|w| task.error(w))?;
+pub(super) fn begin(task: &Task<'_>, digest: &str) -> Result<Vec<String>, What> {
+    let mut values = entry(task.place, &task.epoch.journal, task.epoch.n, &task.bounds)?;
     values.extend([task.release.version.to_string(), digest.to_owned()]);
     Ok(values)
 }
@@ -86,14 +93,14 @@ pub(super) fn upload(
     digest: &str,
     transfer: &Transfer,
     shared: &[String],
-) -> Result<Vec<String>, ServerError> {
+) -> Result<Vec<String>, What> {
     let mut values = begin(task, digest)?;
     values.extend([transfer.sha256.clone(), transfer.encoding.as_str().to_owned()]);
     for path in shared {
         let clean = path.trim_end_matches('/');
         if clean.is_empty() || clean.split('/').any(|part| matches!(part, "" | "." | "..")) {
             let detail = format!("the shared path `{path}` is not a plain path inside a release");
-            return Err(task.error(What::Unsendable { detail }));
+            return Err(What::Unsendable { detail });
         }
         values.push(clean.to_owned());
     }

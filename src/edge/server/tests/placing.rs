@@ -140,6 +140,13 @@ fn pruning_spares_what_is_needed_and_what_is_not_bgs() {
 }
 
 #[test]
+fn too_little_room_is_refused_before_anything_is_sent() {
+    let seen = |free| Seen { disk_free_bytes: free, ..Seen::default() };
+    assert!(matches!(place::room(&seen(Some(99)), 100), Err(What::NoRoom { needed: 100, free: 99 })));
+    assert!(place::room(&seen(Some(100)), 100).is_ok() && place::room(&seen(None), 100).is_ok());
+}
+
+#[test]
 fn a_full_disk_is_said_with_the_hosts_own_words_and_nothing_stays() {
     let bench = Bench::new("true");
     if !nix::unistd::Uid::effective().is_root() {
