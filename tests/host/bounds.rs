@@ -129,6 +129,20 @@ async fn nothing_is_left_when_the_program_is_killed() {
     }
 }
 
+#[tokio::test]
+async fn a_command_whose_watchdog_was_killed_is_ended_all_the_same() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let file = sshd.path("pids");
+    let script = format!("{STAYS}; :").replace("echo $$ >>\"$1\"; (", "echo $$ >>\"$1\"; kill -s KILL $PPID; (");
+    let script: &'static str = script.leak();
+    let run = Run::script("stay", script, [file.display().to_string()]).timeout(Duration::from_secs(3));
+    let error = host.run(run).await.unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error:?}");
+    until("it is gone", || pids(&file).iter().all(|pid| !runs(pid))).await;
+    hosts.close().await;
+}
+
 /// Not a test: the program that [`nothing_is_left_when_the_program_is_killed`] kills.
 #[tokio::test]
 #[ignore = "a part of another test"]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openssh::{ForwardType, Session, Socket};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::directory::Directory;
 use super::error::HostError;
@@ -20,6 +20,9 @@ use super::session::{Conversation, Stream, chain};
 const MAX_SESSIONS: usize = 8;
 /// A forward is one round trip to the master on this machine.
 const FORWARD: Duration = Duration::from_secs(5);
+
+/// How long a master may take to notice what its sessions have seen already.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A standing connection.
 #[derive(Debug)]
@@ -69,7 +72,19 @@ impl Connection {
     pub(crate) async fn run(&self, run: Run, sink: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<i32, HostError> {
         // Never closed, and every holder is bounded.
         let _permit = self.sessions.acquire().await;
-        Conversation::hold(&self.session, &self.host, run, sink).await
+        let result = Conversation::hold(&self.session, &self.host, run, sink).await;
+        if matches!(result, Err(HostError::Lost { .. })) {
+            self.settle().await;
+        }
+        result
+    }
+
+    /// The sessions of a broken connection end a moment before its master does: the next use must not meet a dying one.
+    async fn settle(&self) {
+        let end = Instant::now() + SETTLE;
+        while self.is_alive() && Instant::now() < end {
+            sleep(SETTLE / 50).await;
+        }
     }
 
     pub(crate) async fn forward(self: &Arc<Self>, address: &str, port: u16) -> Result<Forward, HostError> {

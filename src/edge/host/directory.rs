@@ -62,7 +62,7 @@ impl Drop for Directory {
     }
 }
 
-/// `XDG_RUNTIME_DIR` if it is this user's alone and short, else /tmp.
+/// `XDG_RUNTIME_DIR` if it is this user's alone, short, and without a `%` (which ssh would expand); else /tmp.
 fn base() -> PathBuf {
     std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
@@ -73,7 +73,8 @@ fn base() -> PathBuf {
 fn is_private(dir: &Path) -> bool {
     let ours =
         |meta: fs::Metadata| meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o077 == 0;
-    dir.is_absolute() && dir.as_os_str().len() <= MAX_BASE && fs::symlink_metadata(dir).is_ok_and(ours)
+    let plain = !dir.as_os_str().as_encoded_bytes().contains(&b'%');
+    plain && dir.is_absolute() && dir.as_os_str().len() <= MAX_BASE && fs::symlink_metadata(dir).is_ok_and(ours)
 }
 
 /// Removes the directories of dead runs. Best effort: a directory that cannot be judged stays.

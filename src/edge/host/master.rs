@@ -129,6 +129,11 @@ fn arguments(host: &str, settings: &SshSettings, socket: &Path) -> Vec<String> {
 /// In a session of its own: Ctrl-C at the terminal is bg's to handle and must not cut a step, and nothing can ask on the tty.
 fn spawn(arguments: &[String]) -> std::io::Result<Child> {
     let start = |mut command: Command| {
+        // ssh runs its local command with $SHELL, which is no shell for some accounts; a working one is left alone, because
+        // the user's ProxyCommand runs with it too.
+        if std::env::var_os("SHELL").is_some_and(|shell| !is_shell(Path::new(&shell))) {
+            command.env("SHELL", "/bin/sh");
+        }
         command
             .args(arguments)
             .stdin(Stdio::piped())
@@ -148,6 +153,10 @@ fn spawn(arguments: &[String]) -> std::io::Result<Child> {
         }
         _ => Err(error),
     })
+}
+
+fn is_shell(path: &Path) -> bool {
+    path.exists() && !path.file_name().is_some_and(|name| name == "nologin" || name == "false")
 }
 
 async fn wait_up(stdout: &mut BufReader<ChildStdout>) -> bool {

@@ -23,6 +23,8 @@ exec 3<&0 4>&2 </dev/null 2>/dev/null
 if [ "$mode" = data ]; then setsid "$@" <&3 2>&4 3<&- 4>&- & else setsid "$@" 2>&4 3<&- 4>&- & fi
 group=$!
 watch=
+# Only KILL is sure: a shell that was just forked may lose another signal, and a timer that stays would one day signal a
+# stranger. Their sleeps are over within a second.
 # shellcheck disable=SC2086 # $watch is a list of process ids
 unwatch() { kill -s KILL $watch; }
 # Whether a member of the group still runs, another user's too, zombies not.
@@ -33,7 +35,7 @@ alive() {
         # After the name in parentheses: state, parent, group.
         # shellcheck disable=SC2086 # split on purpose
         set -- ${line##*) }
-        if [ "$3" = "$group" ] && [ "$1" != Z ]; then return 0; fi
+        if [ "${3-}" = "$group" ] && [ "$1" != Z ]; then return 0; fi
     done
     return 1
 }
@@ -56,13 +58,18 @@ end() {
 }
 trap 'end timeout' USR1
 trap 'end gone' USR2 HUP INT TERM
-# Watchers tell until they are heard: a signal may fall between two waits. The bound is counted in steps of a second, so
-# that no long sleep stays behind, and apart from the heartbeat, whose write may block.
+# Both tell until they are heard: a signal may fall between two waits. The bound is kept apart from the heartbeat, whose
+# write may block.
 tell() { while kill -s "$1" "$$"; do sleep 1; done; exit 0; }
 (
     exec 3<&- 4>&- >/dev/null
     left=$limit
-    while [ "$left" -gt 0 ]; do sleep 1; left=$((left - 1)); done
+    while [ "$left" -gt 0 ]; do
+        sleep 1
+        left=$((left - 1))
+        # Somebody killed the watchdog itself.
+        kill -s 0 "$$" || { kill -s KILL -- "-$group"; exit 0; }
+    done
     tell USR1
 ) &
 watch=$!
@@ -71,7 +78,7 @@ if [ "$mode" = data ]; then
         # On standard output: when only this command's channel goes, ssh keeps reading standard error.
         trap '' PIPE
         exec 3<&- 4>&-
-        while sleep 1 >/dev/null; do mark tick || break; done
+        while sleep 1 >/dev/null && kill -s 0 "$$"; do mark tick || break; done
         exec >/dev/null
         tell USR2
     ) &
