@@ -2,13 +2,18 @@
 # dirs.sh DIR SUDO: bg's directory (root's, or ours without sudo), live/ and live/gen (ours), the lock of this nginx.
 set -eu
 dir=$1
-# shellcheck disable=SC2034 # read by rooted
 sudo=$2
 parent=${dir%/*}
 user=$(id -un)
 group=$(id -gn)
 
 # Only what is missing or wrong is done, so that a second run needs no right at all.
+if [ ! -d "$dir" ] && [ "$sudo" = no ]; then
+    # install says "No such file" where it is the right that is missing.
+    above=$parent
+    while [ -n "$above" ] && [ ! -e "$above" ]; do above=${above%/*}; done
+    [ ! -d "${above:-/}" ] || [ -w "${above:-/}" ] || no_right install -d -m 755 "$dir"
+fi
 if [ ! -d "$dir" ] || [ "$(stat -c %a "$dir")" != 755 ]; then
     rooted install -d -m 755 "$dir"
 fi
