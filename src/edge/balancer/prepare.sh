@@ -16,6 +16,8 @@ tmp=$(mktemp -d "$gen/.tmp-XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 tar -x -f - --no-same-owner --no-same-permissions -C "$tmp"
+# Whatever modes arrived and whatever the umask is; directories that cannot be entered first.
+chmod -R u+rwX "$tmp"
 find "$tmp" -type d -exec chmod 755 {} +
 find "$tmp" -type f -exec chmod 644 {} +
 pairs=$*
