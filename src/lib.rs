@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod edge;
 pub mod engine;
+pub mod site;

@@ -6,3 +6,4 @@ pub mod health;
 pub mod host;
 pub mod journal;
 pub mod server;
+pub mod world;

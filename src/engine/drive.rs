@@ -71,9 +71,11 @@ pub struct Engine<'a> {
 }
 
 impl Engine<'_> {
-    /// Begins `command` with its plan and carries it out. An open command is superseded in the same append.
-    pub async fn run(&mut self, command: &Command, plan: &Plan) -> Outcome {
-        let events = self.journal.state().begin(command, plan, self.digest);
+    /// Begins `command` with its plan and carries it out. An open command is superseded, and `also` recorded, in the same
+    /// append.
+    pub async fn run(&mut self, command: &Command, plan: &Plan, also: Vec<Event>) -> Outcome {
+        let mut events = self.journal.state().begin(command, plan, self.digest);
+        events.extend(also);
         if let Err(error) = self.journal.append(events) {
             return error.into();
         }
@@ -177,7 +179,7 @@ impl Engine<'_> {
                     (Some(shift), _) => shift.back.clone(),
                     (None, Some(_)) => state.traffic.clone(),
                     // Before the first tree stands, every nginx that includes bg's files sends everything to blue.
-                    (None, None) => self.blue_of(step),
+                    (None, None) => Traffic::on(Half::Blue, &[]),
                 };
                 let generation =
                     (!survey.settled || retried.is_some()).then_some(1 + state.generation.max(survey.highest));
@@ -196,10 +198,6 @@ impl Engine<'_> {
         })
     }
 
-    fn blue_of(&self, _step: &Step) -> Traffic {
-        Traffic::on(Half::Blue, &[])
-    }
-
     async fn perform(&self, step: &Step, before: &Before) -> Result<Vec<String>, Failure> {
         let state = self.journal.state();
         let epoch = epoch(state);
@@ -212,7 +210,12 @@ impl Engine<'_> {
         if begun || failure.effect == Effect::Open {
             return self.left_open(failure);
         }
-        let exit = if failure.effect == Effect::Unhealthy { Exit::Unhealthy } else { Exit::Failed };
+        let first = self.journal.state().open.as_ref().is_some_and(|open| open.done == 0);
+        let exit = match failure.effect {
+            Effect::Unhealthy => Exit::Unhealthy,
+            Effect::Refused if first => Exit::Refused,
+            _ => Exit::Failed,
+        };
         let ended = Event::CommandEnded { done: false, why: Some(failure.message.clone()) };
         if let Err(error) = self.journal.append(vec![ended]) {
             return error.into();

@@ -4,6 +4,6 @@ mod drive;
 mod report;
 mod world;
 
-pub use drive::{Engine, Exit, Outcome};
+pub use drive::{Engine, Exit, Outcome, describe_stage, ways_on};
 pub use report::{Report, Reporter};
 pub use world::{Effect, Failure, Journal, JournalError, Survey, Work, World};

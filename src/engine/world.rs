@@ -63,8 +63,8 @@ pub struct Work<'a> {
 }
 
 /// The world that a plan changes.
-#[async_trait]
-pub trait World: Send + Sync {
+#[async_trait(?Send)]
+pub trait World {
     /// Looks at every balancer before a shift. An error changes nothing.
     async fn survey(&self, state: &State, step: &Step) -> Result<Survey, Failure>;
 

@@ -94,6 +94,9 @@ pub enum Event {
     Synced {
         /// The inventory's digest.
         digest: String,
+        /// Its hosts, one line each: what may not change by itself.
+        #[serde(default)]
+        hosts: Vec<String>,
     },
     /// The command is over.
     CommandEnded {

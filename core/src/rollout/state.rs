@@ -116,6 +116,8 @@ pub struct State {
     pub conf_digest: Option<String>,
     /// The inventory's digest.
     pub digest: Option<String>,
+    /// The hosts that the site was set up or synced with, one line each.
+    pub hosts: Vec<String>,
     /// Every digest that stood in the journal.
     pub digests: Vec<String>,
     /// The command that is open.
@@ -142,6 +144,7 @@ impl Default for State {
             revision_begun: 0,
             conf_digest: None,
             digest: None,
+            hosts: Vec::new(),
             digests: Vec::new(),
             open: None,
             length: 0,
@@ -285,7 +288,10 @@ impl State {
                 self.revision = *revision;
                 self.conf_digest = Some(digest.clone());
             }
-            Event::Synced { digest } => self.accept_digest(digest),
+            Event::Synced { digest, hosts } => {
+                self.accept_digest(digest);
+                self.hosts.clone_from(hosts);
+            }
             Event::CommandEnded { .. } => {
                 self.open.take().ok_or("no command is open")?;
             }

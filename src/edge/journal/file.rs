@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn synced(n: u32) -> Vec<Event> {
-        vec![Event::Synced { digest: format!("d{n}") }]
+        vec![Event::Synced { digest: format!("d{n}"), hosts: Vec::new() }]
     }
 
     fn three_records() -> (tempfile::TempDir, Vec<u8>) {

@@ -1,0 +1,163 @@
+//! Health before a shift (one request per place) and after an installation (the full check), each with the fence raised.
+
+use bluegreen_core::{Half, release::Version, rollout::Direction};
+
+use super::{
+    Live, Spot, release_of,
+    upgrade::{all_of, failed},
+};
+use crate::{
+    edge::{
+        health::{Depth, Probe, ProbeError, Verdict},
+        host::fan_out,
+        server::{self, Bounds, Seen},
+    },
+    engine::{Effect, Failure, Work},
+};
+
+impl Live {
+    /// One request to every place of `halves`, and in the same round trip the fence raised, so that no step of a dead
+    /// command can land on a server that is about to serve. Forward every place must be healthy; backward one per pool,
+    /// the others are named.
+    pub(super) async fn quick_check(
+        &self,
+        work: Work<'_>,
+        halves: &[Half],
+        direction: Direction,
+    ) -> Result<Vec<String>, Failure> {
+        let viewpoints = match direction {
+            Direction::Forward => self.balancers.names(),
+            Direction::Backward => self.reachable_balancers().await,
+        };
+        let viewpoints = &viewpoints;
+        let spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.spots(half)).collect();
+        let count = spots.len();
+        let checked = fan_out(spots, self.hosts.parallel(), |spot| async move {
+            let (raised, asked) = tokio::join!(self.raise(work, spot), self.ask_once(work, spot, viewpoints));
+            raised.and(asked)
+        })
+        .await;
+        let Some(half) = halves.first().copied() else { return Ok(Vec::new()) };
+        if direction == Direction::Forward {
+            let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
+            return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
+                Err(Failure { message: unhealthy_before(&failure.message), ..failure })
+            });
+        }
+        one_per_pool(half, checked)
+    }
+
+    async fn reachable_balancers(&self) -> Vec<String> {
+        let connected = self.hosts.connect(&self.balancers.names()).await;
+        connected.into_iter().filter_map(|(host, result)| result.is_ok().then_some(host)).collect()
+    }
+
+    async fn raise(&self, work: Work<'_>, spot: Spot<'_>) -> Result<(), Failure> {
+        let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
+        let seen = seen.map_err(|error| failed(spot.half, &error))?;
+        match work.state.release(spot.half) {
+            Some(version) => self.marked(work, spot, &seen, version),
+            None => Ok(()),
+        }
+    }
+
+    fn marked(&self, work: Work<'_>, spot: Spot<'_>, seen: &Seen, version: Version) -> Result<(), Failure> {
+        let release = release_of(work.state, version)?;
+        let words = self.words(spot, release);
+        if seen.runs(&self.task(spot, work.epoch, release, &words)) {
+            return Ok(());
+        }
+        let found = seen.marker.as_ref().and_then(|marker| marker.release.clone());
+        let found = found.map_or_else(|| "names no release".to_owned(), |found| format!("says {found}"));
+        let message = format!(
+            "`{}` ({}) does not run {version}: its marker in `{}/.bg` {found}{}",
+            spot.place.host,
+            spot.pool.name,
+            spot.place.root,
+            seen.current.as_ref().map(|current| format!(" and `current` is {current}")).unwrap_or_default()
+        );
+        Err(Failure::new(Effect::Unhealthy, message))
+    }
+
+    fn probe(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<Probe, Failure> {
+        let names = match work.state.release(spot.half) {
+            Some(version) => vec![release_of(work.state, version)?.label.clone(), version.to_string()],
+            None => Vec::new(),
+        };
+        Probe::new(&self.hosts, viewpoints, spot.place, &spot.pool.health, &names)
+            .map_err(|error| unasked(spot, &error))
+    }
+
+    async fn ask_once(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
+        match self.probe(work, spot, viewpoints)?.check_once(Depth::Quick).await {
+            Ok(Verdict::Healthy) => Ok(()),
+            Ok(unhealthy) => {
+                let message = format!("`{}` ({}) is not healthy: {unhealthy}", spot.place.host, spot.pool.name);
+                Err(Failure::new(Effect::Unhealthy, message))
+            }
+            Err(error) => Err(unasked(spot, &error)),
+        }
+    }
+
+    pub(super) async fn check(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
+        let spots = self.spots(half);
+        let count = spots.len();
+        let viewpoints = self.balancers.names();
+        let viewpoints = &viewpoints;
+        let checked = fan_out(spots, self.hosts.parallel(), |spot| async move {
+            let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
+            let seen = seen.map_err(|error| failed(half, &error))?;
+            self.marked(work, spot, &seen, release)?;
+            self.full_check(work, spot, viewpoints).await
+        })
+        .await;
+        let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
+        all_of(half, failures, count).map_or(Ok(Vec::new()), Err)
+    }
+
+    async fn full_check(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
+        let probe = self.probe(work, spot, viewpoints)?;
+        let host = spot.place.host.as_str();
+        let mut told = String::new();
+        let waited = probe.wait_until_healthy(|progress| {
+            let text = match progress.verdict {
+                Verdict::Healthy => format!("healthy {}/{}", progress.successes, progress.needed),
+                Verdict::Unhealthy { reason, .. } => reason.clone(),
+            };
+            if text != told {
+                self.note(Some(host), format!("{}: {text}", spot.pool.name));
+                told = text;
+            }
+        });
+        waited.await.map_err(|unhealthy| Failure::new(Effect::Unhealthy, unhealthy.to_string()))
+    }
+}
+
+fn unhealthy_before(message: &str) -> String {
+    format!("{message}. Traffic was not moved")
+}
+
+fn unasked(spot: Spot<'_>, error: &ProbeError) -> Failure {
+    let message = format!("`{}` ({}): its health could not be asked: {error}", spot.place.host, spot.pool.name);
+    Failure::new(Effect::Unhealthy, message)
+}
+
+/// Backward: a pool without a single healthy place stops the shift, everything else is named.
+fn one_per_pool(half: Half, checked: Vec<(Spot<'_>, Result<(), Failure>)>) -> Result<Vec<String>, Failure> {
+    let healthy: Vec<&str> =
+        checked.iter().filter(|(_, result)| result.is_ok()).map(|(spot, _)| spot.pool.name.as_str()).collect();
+    let (dead, alive): (Vec<_>, Vec<_>) = checked
+        .iter()
+        .filter_map(|(spot, result)| Some((spot, result.as_ref().err()?)))
+        .partition(|(spot, _)| !healthy.contains(&spot.pool.name.as_str()));
+    if let Some((spot, _)) = dead.first() {
+        let said: Vec<&str> = dead.iter().map(|(_, failure)| failure.message.as_str()).collect();
+        let message = format!(
+            "no place of {half} in the pool `{}` is healthy, so traffic stays where it is: {}",
+            spot.pool.name,
+            said.join("; ")
+        );
+        return Err(Failure::new(Effect::Unhealthy, message));
+    }
+    Ok(alive.into_iter().map(|(_, failure)| format!("goes back in spite of: {}", failure.message)).collect())
+}

@@ -1,0 +1,168 @@
+//! Drained: no request in flight on any balancer, and no peer on the servers' ports that is no balancer.
+
+use std::{net::IpAddr, time::Duration};
+
+use bluegreen_core::{Half, inventory::OnTimeout, nginx::state::Seen, release::Version};
+use ipnet::IpNet;
+use tokio::time::{Instant, sleep};
+
+use super::{Live, Spot, release_of};
+use crate::{
+    edge::{balancer::InFlight, host::fan_out},
+    engine::{Effect, Failure, Work},
+};
+
+/// Pause between two looks at what is in flight.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
+/// The longest delay by `limit_req` that a drain waits for; a longer one would be a queue, and is named instead.
+const LONGEST_DELAY: Duration = Duration::from_secs(120);
+
+/// What still stands in the way of a drain.
+#[derive(Debug, Default)]
+struct Remaining {
+    /// (balancer, half, how many).
+    requests: Vec<(String, Seen, InFlight)>,
+    /// (host, port, pool, peer, connections).
+    peers: Vec<(String, String, IpAddr, usize)>,
+}
+
+impl Remaining {
+    fn is_none(&self) -> bool {
+        self.requests.is_empty() && self.peers.is_empty()
+    }
+
+    fn words(&self) -> String {
+        let requests = self.requests.iter().map(|(host, half, count)| match count {
+            InFlight::None | InFlight::AtLeast(1) => format!("requests of {half} in flight on `{host}`"),
+            InFlight::AtLeast(n) => format!("at least {n} requests of {half} in flight on `{host}`"),
+        });
+        let peers = self.peers.iter().map(|(host, _, peer, count)| {
+            format!("{count} connection(s) from {peer} on `{host}`, which is no balancer")
+        });
+        requests.chain(peers).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Live {
+    pub(super) async fn drain(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
+        let thorough = half == Half::Blue;
+        self.guard(work, half, thorough).await?;
+        let release = release_of(work.state, release)?;
+        let places = self.places_without(work, half, release).await?;
+        if places.is_empty() {
+            return Ok(vec![format!("every place of {half} has {} already", release.version)]);
+        }
+        self.wait_for_delayed().await?;
+        let known = self.balancer_addresses().await?;
+        let timeouts = places.iter().map(|spot| spot.pool.drain.timeout_ms);
+        let timeout = Duration::from_millis(timeouts.max().unwrap_or_default());
+        let until = Instant::now() + timeout;
+        let mut last = String::new();
+        loop {
+            let remaining = self.remaining(half, &places, &known).await?;
+            if remaining.is_none() {
+                return Ok(Vec::new());
+            }
+            let words = remaining.words();
+            if words != last {
+                self.note(None, format!("waiting for {words}"));
+                last.clone_from(&words);
+            }
+            if Instant::now() >= until {
+                return self.drain_ran_out(half, &places, &remaining, timeout);
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    fn drain_ran_out(
+        &self,
+        half: Half,
+        places: &[Spot<'_>],
+        remaining: &Remaining,
+        timeout: Duration,
+    ) -> Result<Vec<String>, Failure> {
+        let words = remaining.words();
+        let cut = |pool: &str| places.iter().any(|s| s.pool.name == pool && s.pool.drain.on_timeout == OnTimeout::Cut);
+        let all_cut = places.iter().all(|spot| spot.pool.drain.on_timeout == OnTimeout::Cut);
+        let peers_cut = remaining.peers.iter().all(|(_, pool, ..)| cut(pool));
+        if (remaining.requests.is_empty() || all_cut) && peers_cut {
+            return Ok(vec![format!("cut after {}s, as `on_timeout = \"cut\"` says: {words}", timeout.as_secs_f64())]);
+        }
+        Err(Failure::new(
+            Effect::Open,
+            format!(
+                "{half} was not drained within {}s: {words}. Its servers were not touched and still answer those requests; \
+                 {} carries the site",
+                timeout.as_secs_f64(),
+                half.other()
+            ),
+        )
+        .hint(
+            "end or wait for those requests, or set `drain.timeout`, `drain.on_timeout` or `drain.ignore` for the pool; after \
+             a worker of nginx was killed its requests stay counted until nginx is restarted",
+        ))
+    }
+
+    /// A request that `limit_req` delays is counted nowhere yet and then goes where it was first decided.
+    async fn wait_for_delayed(&self) -> Result<(), Failure> {
+        let limit = self.inventory.ssh.parallel;
+        let wirings =
+            fan_out(self.balancers.names(), limit, |host| async move { self.balancers.wiring(&host).await }).await;
+        let mut longest = Duration::ZERO;
+        for (host, wiring) in wirings {
+            let wiring = wiring.map_err(|error| {
+                Failure::new(Effect::Open, format!("`{host}`: nginx's configuration could not be read: {}", error.kind))
+            })?;
+            longest = longest.max(Duration::from_millis(wiring.longest_limit_req_delay_ms));
+        }
+        if longest > Duration::ZERO {
+            let wait = longest.min(LONGEST_DELAY);
+            self.note(None, format!("waiting {}s for requests that limit_req may still delay", wait.as_secs_f64()));
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// What the pools see the balancers connect from.
+    async fn balancer_addresses(&self) -> Result<Vec<IpNet>, Failure> {
+        let limit = self.inventory.ssh.parallel;
+        let all =
+            fan_out(self.balancers.names(), limit, |host| async move { self.balancers.addresses(&host).await }).await;
+        let mut known = Vec::new();
+        for (host, addresses) in all {
+            known.extend(addresses.map_err(|error| {
+                Failure::new(Effect::Open, format!("`{host}`: its addresses could not be read: {}", error.kind))
+            })?);
+        }
+        Ok(known)
+    }
+
+    async fn remaining(&self, half: Half, places: &[Spot<'_>], known: &[IpNet]) -> Result<Remaining, Failure> {
+        // Requests that began while both halves served may be on either.
+        let (own, both) = (Seen::from(half), Seen::Both);
+        let (of_half, of_both, peers) = tokio::join!(
+            self.balancers.inflight_all(own),
+            self.balancers.inflight_all(both),
+            self.peers_of(places, known)
+        );
+        let mut remaining = Remaining { requests: Vec::new(), peers: peers? };
+        let counts =
+            of_half.into_iter().map(|count| (own, count)).chain(of_both.into_iter().map(|count| (both, count)));
+        for (seen, (host, count)) in counts {
+            let count = count.map_err(|error| {
+                Failure::new(
+                    Effect::Open,
+                    format!(
+                        "`{host}` does not say what is in flight, so {half}'s servers were not touched: {}",
+                        error.kind
+                    ),
+                )
+            })?;
+            if count != InFlight::None {
+                remaining.requests.push((host, seen, count));
+            }
+        }
+        Ok(remaining)
+    }
+}

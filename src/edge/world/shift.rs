@@ -1,0 +1,220 @@
+//! A shift over all balancers: survey, prepare, commit, confirm, put back.
+
+use bluegreen_core::{
+    Half,
+    nginx::tree::{HalfReleases, TrafficFile, tree},
+    rollout::{Direction, State, Step},
+    traffic::{Traffic, receiving},
+};
+
+use super::Live;
+use crate::{
+    edge::balancer::{Error, Generation, Look, Standing, two_phase::Each},
+    engine::{Effect, Failure, Survey, Work},
+};
+
+impl Live {
+    pub(super) async fn survey_balancers(&self, state: &State, step: &Step) -> Result<Survey, Failure> {
+        let Step::Prepare { to, direction } = step else { return Ok(Survey { highest: 0, settled: false }) };
+        let journal = state.journal.as_deref().unwrap_or_default();
+        let wanted = tree(to).hash();
+        let mut survey = Survey { highest: 0, settled: state.confirmed.is_some() };
+        for (host, look) in self.balancers.look_all().await {
+            match look {
+                Ok(look) => {
+                    survey.highest = survey.highest.max(look.highest());
+                    survey.settled &= matches!(look.standing(journal), Standing::Ours(said)
+                        if said.hash == wanted && Some(said.generation) == state.confirmed);
+                    refuse_foreign(&look, journal, state.generation)?;
+                }
+                Err(error) if *direction == Direction::Forward => return Err(unprepared(&error)),
+                Err(error) => {
+                    survey.settled = false;
+                    self.note(Some(&host), format!("does not answer: {}", error.kind));
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Phase one: N and N+1 on every balancer, and beside it the health of the half that receives more.
+    pub(super) async fn prepare(
+        &self,
+        work: Work<'_>,
+        to: &Traffic,
+        direction: Direction,
+    ) -> Result<Vec<String>, Failure> {
+        let generations = self.generations(work, to);
+        let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
+        let trees = self.balancers.prepare_all(&generations);
+        let halves = checked_halves(back, to, work.state);
+        let (trees, health) = tokio::join!(trees, self.quick_check(work, &halves, direction));
+        let mut notes = health?;
+        if generations.is_empty() {
+            notes.push("every balancer has it already".to_owned());
+        }
+        for (host, prepared) in trees {
+            match prepared {
+                Ok(_) => {}
+                Err(error) if direction == Direction::Forward => return Err(unprepared(&error)),
+                // The commit names it again and leaves the command open.
+                Err(error) => notes.push(format!("`{host}` could not be prepared: {}", error.kind)),
+            }
+        }
+        Ok(notes)
+    }
+
+    fn generations(&self, work: Work<'_>, to: &Traffic) -> Vec<Generation> {
+        let Some(n) = work.before.generation else { return Vec::new() };
+        let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
+        [(n, to), (n + 1, back)].map(|(number, traffic)| self.generation(work.state, number, traffic)).into()
+    }
+
+    fn generation(&self, state: &State, number: u64, traffic: &Traffic) -> Generation {
+        let tree = tree(traffic);
+        let file = TrafficFile {
+            site: self.inventory.site.clone(),
+            journal: state.journal.clone().unwrap_or_default(),
+            rollout: state.rollout.as_ref().map(|rollout| rollout.number),
+            generation: number,
+            hash: tree.hash(),
+            traffic: traffic.clone(),
+            releases: HalfReleases {
+                blue: state.blue.map(|version| version.to_string()),
+                green: state.green.map(|version| version.to_string()),
+            },
+        };
+        Generation { tree, file }
+    }
+
+    /// Phase two, all or nothing: the engine puts every balancer back when this fails.
+    pub(super) async fn commit_forward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
+        let failures = self.commit_and_confirm(work, to, work.before.generation).await;
+        let Some(first) = failures.first() else { return Ok(Vec::new()) };
+        let more = match failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Err(Failure::new(Effect::Nothing, format!("the switch to {to} failed on `{}`: {}{more}", first.0, first.1)))
+    }
+
+    /// Phase two of a way back: every balancer that answers goes, the others are named.
+    pub(super) async fn commit_backward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
+        let failures = self.commit_and_confirm(work, to, work.before.generation).await;
+        if failures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named: Vec<String> = failures.iter().map(|(host, why)| format!("`{host}`: {why}")).collect();
+        Err(Failure::new(
+            Effect::Open,
+            format!(
+                "the way back to {to} did not reach every balancer: {}. Every other balancer is back, and no server was touched",
+                named.join("; ")
+            ),
+        ))
+    }
+
+    pub(super) async fn put_back_all(&self, work: Work<'_>) -> Result<(), Vec<(String, String)>> {
+        // Without a generation of its own the shift changed nothing.
+        let Some(n) = work.before.generation else { return Ok(()) };
+        let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
+        let failures = self.commit_and_confirm(work, back, Some(n + 1)).await;
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Switches every balancer to `n`, then sees it confirmed by the workers. Returns who failed and what it said.
+    async fn commit_and_confirm(&self, work: Work<'_>, to: &Traffic, n: Option<u64>) -> Vec<(String, String)> {
+        let journal = work.epoch.journal.as_str();
+        let hash = tree(to).hash();
+        if let Some(n) = n {
+            let failures = said(self.balancers.commit_all(n, journal, &hash).await);
+            if !failures.is_empty() {
+                return failures;
+            }
+        }
+        let Some(n) = n.or(work.state.confirmed) else { return Vec::new() };
+        if work.state.stage.is_none()
+            && self.balancers.wired_all().await.iter().all(|(_, wired)| matches!(wired, Ok(false)))
+        {
+            // Before the user has added the includes no nginx answers for this site, and none needs to.
+            return Vec::new();
+        }
+        said(self.balancers.confirm_all(n, to, None).await)
+    }
+
+    /// Whether the workers of every balancer keep public traffic away from `half`, asked right before it is touched.
+    pub(super) async fn guard(&self, work: Work<'_>, half: Half, thorough: bool) -> Result<(), Failure> {
+        if work.state.stage.is_none() {
+            return Ok(());
+        }
+        let traffic = &work.state.traffic;
+        if traffic.reaches(half) {
+            let message = format!("{half} may get public traffic ({traffic}), so its servers were not touched");
+            return Err(Failure::new(Effect::Open, message));
+        }
+        let Some(n) = work.state.confirmed else {
+            return Err(Failure::new(
+                Effect::Open,
+                "the balancers' traffic is not confirmed, so no server was touched",
+            ));
+        };
+        let answers = if thorough {
+            self.balancers.every_bucket_all(n, traffic).await
+        } else {
+            self.balancers.confirm_all(n, traffic, None).await
+        };
+        match said(answers).first() {
+            None => Ok(()),
+            Some((host, why)) => Err(Failure::new(
+                Effect::Open,
+                format!("`{host}` may send public traffic to {half}, so its servers were not touched: {why}"),
+            )
+            .hint(format!("bring `{host}` back"))),
+        }
+    }
+}
+
+/// The halves whose health a shift depends on.
+fn checked_halves(back: &Traffic, to: &Traffic, state: &State) -> Vec<Half> {
+    match to.only() {
+        Some(half) => vec![half],
+        None if state.stage.is_none() => Vec::new(),
+        None => receiving(back, to),
+    }
+}
+
+fn said<T>(results: Each<T>) -> Vec<(String, String)> {
+    results.into_iter().filter_map(|(host, result)| Some((host, result.err()?.kind.to_string()))).collect()
+}
+
+fn unprepared(error: &Error) -> Failure {
+    let effect = if error.is_foreign() { Effect::Refused } else { Effect::Nothing };
+    Failure::new(
+        effect,
+        format!(
+            "`{}` could not be prepared: {}. No balancer was switched and no server was touched",
+            error.host, error.kind
+        ),
+    )
+}
+
+/// Refuses a tree of another journal, and a generation that this journal never chose.
+pub fn refuse_foreign(look: &Look, journal: &str, highest: u64) -> Result<(), Failure> {
+    let host = &look.host;
+    let refused = |message: String, hint: &str| Err(Failure::new(Effect::Refused, message).hint(hint));
+    match look.standing(journal) {
+        Standing::Foreign { journal, generation } => refused(
+            format!("`{host}` runs generation {generation} of another journal, `{journal}`; nothing was touched"),
+            "use the inventory and the journal that this balancer belongs to",
+        ),
+        _ if look.highest() > highest => refused(
+            format!(
+                "`{host}` has generation {}, and this journal has never chosen a higher one than {highest}: the journal is \
+                 probably an outdated copy. Nothing was touched",
+                look.highest()
+            ),
+            "use the newest copy of the journal",
+        ),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,219 @@
+//! A half gets a release: place, activate, prune, on every place of every pool in parallel.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bluegreen_core::{
+    Half,
+    inventory::{Deploy, Words},
+    release::{Content, Release, Version},
+};
+use ipnet::IpNet;
+
+use super::{Live, Spot, release_of};
+use crate::{
+    edge::{
+        artifact::{self, Packed},
+        host::fan_out,
+        server::{self, Activated, Bounds, Epoch, Placed, ServerError, Task},
+    },
+    engine::{Effect, Failure, Work},
+};
+
+/// A progress note after every so many tenths of an upload.
+const PROGRESS_TENTHS: u64 = 10;
+
+impl Live {
+    /// The places of `half` that do not run `release` yet, by their marker and `current`.
+    pub(super) async fn places_without(
+        &self,
+        work: Work<'_>,
+        half: Half,
+        release: &Release,
+    ) -> Result<Vec<Spot<'_>>, Failure> {
+        let seen = fan_out(self.spots(half), self.hosts.parallel(), |spot| async move {
+            let words = self.words(spot, release);
+            let task = self.task(spot, work.epoch, release, &words);
+            Ok::<bool, ServerError>(server::look(&self.hosts, spot.place, &Bounds::default()).await?.runs(&task))
+        })
+        .await;
+        let mut without = Vec::new();
+        for (spot, runs) in seen {
+            if !runs.map_err(|error| failed(half, &error))? {
+                without.push(spot);
+            }
+        }
+        Ok(without)
+    }
+
+    pub(super) fn task<'a>(
+        &'a self,
+        spot: Spot<'a>,
+        epoch: &'a Epoch,
+        release: &'a Release,
+        words: &'a Words,
+    ) -> Task<'a> {
+        let bounds = Bounds::default();
+        Task { site: &self.inventory.site, pool: spot.pool, place: spot.place, epoch, release, words, bounds }
+    }
+
+    /// Peers on the servers' ports that are no balancer and are not ignored: (host, pool, peer, connections).
+    pub(super) async fn peers_of(
+        &self,
+        places: &[Spot<'_>],
+        known: &[IpNet],
+    ) -> Result<Vec<(String, String, std::net::IpAddr, usize)>, Failure> {
+        let found = fan_out(places.to_vec(), self.hosts.parallel(), |spot| async move {
+            let expected: Vec<IpNet> = known.iter().chain(&spot.pool.drain.ignore).copied().collect();
+            server::peers(&self.hosts, spot.place, &expected, &Bounds::default()).await
+        })
+        .await;
+        let mut all = Vec::new();
+        for (spot, peers) in found {
+            let peers = peers.map_err(|error| failed(spot.half, &error))?;
+            let host = &spot.place.host;
+            all.extend(peers.into_iter().map(|p| (host.clone(), spot.pool.name.clone(), p.address, p.connections)));
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn place(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
+        self.guard(work, half, false).await?;
+        let release = release_of(work.state, release)?;
+        let placed = fan_out(self.spots(half), self.hosts.parallel(), |spot| self.place_one(work, spot, release)).await;
+        let results = placed.into_iter().map(|(spot, result)| (spot, result.map(|p| p == Placed::Already))).collect();
+        summary(half, results, "has the files already")
+    }
+
+    async fn place_one(&self, work: Work<'_>, spot: Spot<'_>, release: &Release) -> Result<Placed, Failure> {
+        let words = self.words(spot, release);
+        let task = self.task(spot, work.epoch, release, &words);
+        let bounds = Bounds::default();
+        if !task.unpacks() {
+            return Ok(Placed::Already);
+        }
+        // The artifact of an old release may be gone from this machine: it is only asked for where the server lacks it.
+        let seen = server::look(&self.hosts, spot.place, &bounds).await.map_err(|error| failed(spot.half, &error))?;
+        let there = seen.releases.iter().any(|kept| {
+            kept.name == release.version.to_string()
+                && matches!(release.pools.get(&spot.pool.name),
+                    Some(Content::Artifact { sha256, .. }) if kept.sha256.as_ref() == Some(sha256))
+        });
+        let packed = if there { None } else { Some(self.packed_for(spot, release).await?) };
+        let progress = self.upload_progress(&spot.place.host);
+        let placed = server::place_release(&self.hosts, &task, packed.as_deref(), progress).await;
+        placed.map_err(|error| failed(spot.half, &error))
+    }
+
+    fn upload_progress(&self, host: &str) -> server::Progress {
+        let (host, reporter) = (host.to_owned(), self.reporter.clone());
+        let told = AtomicU64::new(0);
+        Arc::new(move |sent, total| {
+            let tenth = (sent * PROGRESS_TENTHS).checked_div(total).unwrap_or(PROGRESS_TENTHS);
+            if told.fetch_max(tenth, Ordering::Relaxed) < tenth {
+                let text = format!("sent {} of {} KiB", sent.div_ceil(1024), total.div_ceil(1024));
+                reporter(crate::engine::Report::Note { host: Some(host.clone()), text });
+            }
+        })
+    }
+
+    /// The artifact behind a release's content, inspected once for a command and unchanged since the release was made.
+    async fn packed_for(&self, spot: Spot<'_>, release: &Release) -> Result<Arc<Packed>, Failure> {
+        let Some(Content::Artifact { sha256, path }) = release.pools.get(&spot.pool.name) else {
+            let message = format!("{} has no artifact for the pool `{}`", release.version, spot.pool.name);
+            return Err(Failure::new(Effect::Unhealthy, message));
+        };
+        // Held while packing, so that the other places of the pool wait for it rather than pack again.
+        let mut packed = self.packed.lock().await;
+        if let Some(known) = packed.get(sha256) {
+            return Ok(known.clone());
+        }
+        let made = artifact::pack(PathBuf::from(path)).await;
+        let made = made.map_err(|error| Failure::new(Effect::Unhealthy, error.to_string()))?;
+        if &made.sha256 != sha256 {
+            let message = format!(
+                "the artifact `{path}` of {} has changed since the release was made, so it was not sent",
+                release.version
+            );
+            return Err(Failure::new(Effect::Unhealthy, message).hint("bring the artifact back as it was"));
+        }
+        let made = Arc::new(made);
+        packed.insert(sha256.clone(), made.clone());
+        Ok(made)
+    }
+
+    pub(super) async fn activate(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
+        self.guard(work, half, false).await?;
+        let release = release_of(work.state, release)?;
+        let activated = fan_out(self.spots(half), self.hosts.parallel(), |spot| async move {
+            let words = self.words(spot, release);
+            let task = self.task(spot, work.epoch, release, &words);
+            let activated = server::activate(&self.hosts, &task, false).await;
+            if matches!(activated, Ok(Activated::Done)) {
+                self.note(Some(&spot.place.host), format!("runs {}", release.version));
+            }
+            activated.map(|how| how == Activated::Already).map_err(|error| failed(half, &error))
+        })
+        .await;
+        summary(half, activated, "ran it already")
+    }
+
+    pub(super) async fn prune(&self, work: Work<'_>, protect: &[Version]) -> Result<Vec<String>, Failure> {
+        let spots: Vec<Spot<'_>> = Half::ALL.into_iter().flat_map(|half| self.spots(half)).collect();
+        let release = release_of(work.state, work.state.target())?;
+        let pruned = fan_out(spots, self.hosts.parallel(), |spot| async move {
+            let Deploy::Unpack { keep, .. } = spot.pool.deploy else { return Ok(Vec::new()) };
+            let words = self.words(spot, release);
+            let task = self.task(spot, work.epoch, release, &words);
+            server::prune(&self.hosts, &task, keep, protect).await
+        })
+        .await;
+        // What could not be removed harms nothing, and the next restore removes it.
+        let failures = pruned.into_iter().filter_map(|(_, result)| result.err());
+        Ok(failures.map(|error| format!("old releases stay for now: {error}")).collect())
+    }
+}
+
+/// Every failure in one message; otherwise how many places there were and how many needed nothing.
+fn summary(half: Half, results: Vec<(Spot<'_>, Result<bool, Failure>)>, already: &str) -> Result<Vec<String>, Failure> {
+    let count = results.len();
+    let (mut skipped, mut failures) = (0, Vec::new());
+    for (_, result) in results {
+        match result {
+            Ok(was_there) => skipped += usize::from(was_there),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if let Some(failure) = all_of(half, failures, count) {
+        return Err(failure);
+    }
+    Ok(if skipped > 0 { vec![format!("{skipped} of {count} places {already}")] } else { Vec::new() })
+}
+
+/// Several places' failures as one: the gravest effect, the first hint, every message.
+pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
+    let number = failures.len();
+    let effect = failures.iter().map(|failure| failure.effect).max_by_key(|effect| match effect {
+        Effect::Nothing => 0,
+        Effect::Unhealthy => 1,
+        Effect::Refused => 2,
+        Effect::Open => 3,
+    })?;
+    let hint = failures.iter().find_map(|failure| failure.hint.clone());
+    let messages: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
+    let head = if count > 1 { format!("{number} of {count} places of {half} failed: ") } else { String::new() };
+    let serves = format!("{} carries the site and was not touched", half.other());
+    Some(Failure { effect, message: format!("{head}{}. {serves}", messages.join("; ")), hint })
+}
+
+/// What a server's failure means for the command: a fence in the way leaves it open, anything else is the release's or
+/// the server's fault.
+pub(super) fn failed(_half: Half, error: &ServerError) -> Failure {
+    let effect = if error.is_refused() { Effect::Refused } else { Effect::Unhealthy };
+    Failure { effect, message: error.to_string(), hint: error.hint() }
+}

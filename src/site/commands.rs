@@ -1,0 +1,334 @@
+//! The commands, each read as a recipe: what is asked first, the plan, the drive.
+
+use bluegreen_core::{
+    rollout::{Command, Event, PlanError, Stage, State, plan, settle},
+    traffic::{SegmentShare, Traffic},
+};
+
+use super::{Finished, Site, Wanted, preflight::host_lines, refused, refused_here};
+use crate::{
+    edge::{balancer::Standing, journal::FileJournal},
+    engine::{Exit, Journal, Outcome, describe_stage, ways_on},
+};
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    /// `setup`.
+    Setup(Wanted),
+    /// `deploy`, with the canary's shares, every segment in order.
+    Deploy(Wanted, Option<Vec<SegmentShare>>),
+    /// `canary SEGMENT=PERCENT…`, every segment in order.
+    Canary(Vec<SegmentShare>),
+    /// `canary off`.
+    CanaryOff,
+    /// `flip`.
+    Flip,
+    /// `flip --back`.
+    FlipBack,
+    /// `restore`.
+    Restore,
+    /// `abort`.
+    Abort,
+    /// `resume`.
+    Resume,
+    /// `sync`, of these balancers or of all.
+    Sync(Vec<String>),
+}
+
+impl Asked {
+    /// The words a user types, without arguments.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Asked::Setup(_) => "setup",
+            Asked::Deploy(..) => "deploy",
+            Asked::Canary(_) => "canary",
+            Asked::CanaryOff => "canary off",
+            Asked::Flip => "flip",
+            Asked::FlipBack => "flip --back",
+            Asked::Restore => "restore",
+            Asked::Abort => "abort",
+            Asked::Resume => "resume",
+            Asked::Sync(_) => "sync",
+        }
+    }
+}
+
+impl Site {
+    pub(super) async fn dispatch(&self, asked: Asked, dry_run: bool) -> Result<Finished, Outcome> {
+        match asked {
+            Asked::Setup(wanted) => self.setup(&wanted, dry_run).await,
+            Asked::Deploy(wanted, canary) => self.deploy(&wanted, canary, dry_run).await,
+            Asked::Canary(shares) => self.command(Command::Canary { shares }, dry_run).await,
+            Asked::CanaryOff => self.command(Command::CanaryOff, dry_run).await,
+            Asked::Flip => self.command(Command::Flip, dry_run).await,
+            Asked::FlipBack => self.command(Command::FlipBack, dry_run).await,
+            Asked::Restore => self.command(Command::Restore, dry_run).await,
+            Asked::Abort => self.abort(dry_run).await,
+            Asked::Resume => self.resume(dry_run).await,
+            Asked::Sync(hosts) => self.sync(&hosts, dry_run).await,
+        }
+    }
+
+    async fn setup(&self, wanted: &Wanted, dry_run: bool) -> Result<Finished, Outcome> {
+        let state = self.peek()?;
+        self.same_site(&state)?;
+        if state.stage.is_some() {
+            return self.set_up_already(state).await;
+        }
+        let release = self.make_release(wanted, state.next_version()).await?;
+        // Run again, it goes on with the release that it began with, if that is still what is asked for.
+        let known = state.releases.values().next_back();
+        let release = match known {
+            Some(known) if known.pools == release.pools && (wanted.label.is_none() || known.label == release.label) => {
+                known.clone()
+            }
+            _ => release,
+        };
+        self.refuse_other_journals(&state).await?;
+        self.balancers_are_ours(&state).await?;
+        self.servers_are_ours(&state).await?;
+        self.places_are_free(&state).await?;
+        let command = Command::Setup { release, revision: state.revision_begun + 1 };
+        let steps = self.planned(&state, &command)?;
+        if dry_run {
+            return self.dry_run(&state, &command, &steps).await;
+        }
+        let mut journal = self.open("setup")?;
+        if journal.state().journal.is_none() {
+            let id = format!("{:016x}", rand::random::<u64>());
+            journal.append(vec![Event::SiteCreated { site: self.inventory.site.clone(), journal: id }])?;
+        }
+        let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
+        let outcome = self.drive(&mut journal, &command, &steps, vec![synced]).await;
+        let mut finished = Site::finished(outcome, &journal);
+        if finished.outcome.exit == Exit::Done {
+            self.after_setup(&mut finished).await;
+        }
+        Ok(finished)
+    }
+
+    async fn set_up_already(&self, state: State) -> Result<Finished, Outcome> {
+        let outcome = Outcome::new(Exit::Done, format!("`setup` was done already; {}", describe_stage(&state)));
+        let mut finished = Finished { outcome, state: Some(state), text: None };
+        self.after_setup(&mut finished).await;
+        Ok(finished)
+    }
+
+    /// The lines that nginx still lacks, or that all is wired.
+    async fn after_setup(&self, finished: &mut Finished) {
+        let wired = self.world.balancers.wired_all().await;
+        let missing: Vec<&str> =
+            wired.iter().filter(|(_, wired)| !matches!(wired, Ok(true))).map(|(host, _)| host.as_str()).collect();
+        if missing.is_empty() {
+            finished.outcome.hint = Some("`bg deploy`".to_owned());
+            return;
+        }
+        finished.text = Some(self.lines_to_add(&missing));
+        finished.outcome.hint =
+            Some("add those lines, reload nginx, then `bg check --hosts` · then `bg deploy`".to_owned());
+    }
+
+    fn lines_to_add(&self, hosts: &[&str]) -> String {
+        let mut text = String::from("nginx does not include bg's files yet. Add, once:\n");
+        let mut dirs: Vec<(&str, Vec<&str>)> = Vec::new();
+        for balancer in self.inventory.balancers.iter().filter(|b| hosts.contains(&b.host.as_str())) {
+            match dirs.iter_mut().find(|(dir, _)| *dir == balancer.dir) {
+                Some((_, on)) => on.push(&balancer.host),
+                None => dirs.push((&balancer.dir, vec![&balancer.host])),
+            }
+        }
+        for (dir, on) in dirs {
+            text.push_str(&format!("on {}:\n  in http {{ … }}:\n    include {dir}/http.conf;\n", on.join(", ")));
+            text.push_str(&format!(
+                "  as the first line of every server {{ … }} of this site:\n    include {dir}/server.conf;\n"
+            ));
+        }
+        text.push_str("  in each location, for its pool:\n");
+        for pool in &self.inventory.pools {
+            let site = &self.inventory.site;
+            text.push_str(&format!(
+                "    proxy_pass http://${site}_{};   # with proxy_set_header Host $host;\n",
+                pool.name
+            ));
+        }
+        text
+    }
+
+    async fn deploy(
+        &self,
+        wanted: &Wanted,
+        canary: Option<Vec<SegmentShare>>,
+        dry_run: bool,
+    ) -> Result<Finished, Outcome> {
+        let state = self.peek()?;
+        let version = state.next_version();
+        // Refused before a long artifact is read.
+        let probe = bluegreen_core::release::Release { version, label: version.to_string(), pools: Default::default() };
+        let placeholder = Command::Deploy { release: probe, canary: canary.clone() };
+        self.admit(&state, &placeholder).await?;
+        self.planned(&state, &placeholder)?;
+        let command = Command::Deploy { release: self.make_release(wanted, version).await?, canary };
+        self.command(command, dry_run).await
+    }
+
+    /// Everything between balanced and balanced.
+    async fn command(&self, command: Command, dry_run: bool) -> Result<Finished, Outcome> {
+        if dry_run {
+            let state = self.peek()?;
+            self.admit(&state, &command).await?;
+            let steps = self.planned(&state, &command)?;
+            return self.dry_run(&state, &command, &steps).await;
+        }
+        if self.peek()?.journal.is_none() {
+            self.admit(&State::default(), &command).await?;
+        }
+        let mut journal = self.open(command.as_str())?;
+        let state = journal.state().clone();
+        self.admit(&state, &command).await?;
+        if let Some(version) = command.version().filter(|version| *version != state.next_version()) {
+            // Somebody deployed while the artifact was read.
+            return Err(refused_here(
+                format!("{version} was made by another command meanwhile; nothing was touched"),
+                &state,
+            ));
+        }
+        match plan(&state, &self.inventory.segment_names(), &command) {
+            Ok(steps) => {
+                self.preflight(&state, &command).await?;
+                let outcome = self.drive(&mut journal, &command, &steps, Vec::new()).await;
+                Ok(Site::finished(with_command(outcome, &command), &journal))
+            }
+            Err(PlanError::Already { verb, .. }) => {
+                let outcome = self.settle(&mut journal, verb.as_str()).await?;
+                Ok(Site::finished(outcome, &journal))
+            }
+            Err(error) => Err(not_planned(error, &state)),
+        }
+    }
+
+    async fn preflight(&self, state: &State, command: &Command) -> Result<(), Outcome> {
+        if !matches!(command, Command::Deploy { .. } | Command::Restore) {
+            return Ok(());
+        }
+        self.balancers_are_ours(state).await?;
+        self.wired(state, command.as_str()).await?;
+        self.servers_are_ours(state).await
+    }
+
+    pub(super) fn planned(&self, state: &State, command: &Command) -> Result<bluegreen_core::rollout::Plan, Outcome> {
+        plan(state, &self.inventory.segment_names(), command).map_err(|error| not_planned(error, state))
+    }
+
+    /// The command is done already: balancers that differ from the journal are settled.
+    async fn settle(&self, journal: &mut FileJournal, verb: &str) -> Result<Outcome, Outcome> {
+        let state = journal.state().clone();
+        if state.open.is_some() {
+            return Err(refused_here(format!("`{verb}` is done already, but another command was interrupted"), &state));
+        }
+        let looks = self.balancers_are_ours(&state).await?;
+        let id = state.journal.as_deref().unwrap_or_default();
+        let hash = bluegreen_core::nginx::tree::tree(&state.traffic).hash();
+        let differ: Vec<String> = looks
+            .iter()
+            .filter(|look| !matches!(look.standing(id), Standing::Ours(said) if said.hash == hash))
+            .map(|look| format!("`{}`", look.host))
+            .collect();
+        if differ.is_empty() {
+            let message = format!("`{verb}` was done already; {}", describe_stage(&state));
+            return Ok(Outcome { exit: Exit::Done, message, hint: Some(ways_on(&state)) });
+        }
+        let command = Command::Sync { revision: None, traffic: true };
+        let outcome = self.drive(journal, &command, &settle(&state), Vec::new()).await;
+        if outcome.exit != Exit::Done {
+            return Ok(outcome);
+        }
+        let message =
+            format!("`{verb}` was done already; {} differed and has the journal's traffic again", differ.join(", "));
+        Ok(Outcome { message, ..outcome })
+    }
+
+    async fn abort(&self, dry_run: bool) -> Result<Finished, Outcome> {
+        let state = self.peek()?;
+        match state.open.as_ref().map(|open| &open.command) {
+            // Of an open abort it is the same as resume.
+            Some(Command::Abort) => return self.resume(dry_run).await,
+            Some(Command::Setup { .. }) => {
+                return Err(refused(
+                    "the setup was interrupted, and there is nothing to go back to",
+                    "`bg setup` again",
+                ));
+            }
+            _ => {}
+        }
+        // Interrupted before it left balanced: what was prepared or half committed is taken back by an abort too.
+        if state.open.is_some() && state.stage == Some(Stage::Balanced) {
+            return self.abort_in_balanced(dry_run).await;
+        }
+        self.command(Command::Abort, dry_run).await
+    }
+
+    /// A command that was interrupted while the site is still balanced touched no server: every balancer gets `both`
+    /// again, and the rollout, if one was begun, is over.
+    async fn abort_in_balanced(&self, dry_run: bool) -> Result<Finished, Outcome> {
+        let state = self.peek()?;
+        let command = Command::Abort;
+        self.admit(&state, &command).await?;
+        let mut steps = settle(&State { traffic: Traffic::Both, ..state.clone() });
+        steps.ends_rollout = state.rollout.is_some();
+        if dry_run {
+            return self.dry_run(&state, &command, &steps).await;
+        }
+        let mut journal = self.open("abort")?;
+        let outcome = self.drive(&mut journal, &command, &steps, Vec::new()).await;
+        Ok(Site::finished(with_command(outcome, &command), &journal))
+    }
+
+    async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {
+        let state = self.peek()?;
+        self.same_site(&state)?;
+        let Some(open) = state.open.clone() else {
+            return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
+        };
+        self.same_digest(&state)?;
+        if dry_run {
+            return self.dry_run(&state, &open.command, &open.plan).await;
+        }
+        let mut journal = self.open("resume")?;
+        if journal.state().open.is_none() {
+            return Err(refused_here("another command finished it meanwhile", journal.state()));
+        }
+        let digest = self.inventory.digest();
+        let outcome = self.engine(&mut journal, &digest).resume().await;
+        let mut finished = Site::finished(with_command(outcome, &open.command), &journal);
+        if matches!(open.command, Command::Setup { .. }) && finished.outcome.exit == Exit::Done {
+            self.after_setup(&mut finished).await;
+        }
+        Ok(finished)
+    }
+}
+
+fn not_planned(error: PlanError, state: &State) -> Outcome {
+    match error {
+        PlanError::Refused(refusal) => refused_here(format!("{refusal}. Nothing was touched"), state),
+        PlanError::Already { verb, .. } => {
+            Outcome { exit: Exit::Done, message: format!("`{verb}` was done already"), hint: Some(ways_on(state)) }
+        }
+        PlanError::NoSite => refused("the site is not set up yet, so nothing was touched", "`bg setup`"),
+    }
+}
+
+/// A success names its command and what makes sense next.
+fn with_command(outcome: Outcome, command: &Command) -> Outcome {
+    if outcome.exit != Exit::Done {
+        return outcome;
+    }
+    let what = match command.release() {
+        Some(release) if release.label == release.version.to_string() => {
+            format!("`{}` of {}", command.as_str(), release.version)
+        }
+        Some(release) => format!("`{}` of {} ({})", command.as_str(), release.version, release.label),
+        None => format!("`{}`", command.as_str()),
+    };
+    Outcome { message: format!("{what} is done; {}", outcome.message), ..outcome }
+}

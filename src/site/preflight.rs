@@ -1,0 +1,267 @@
+//! What is asked before anything is touched. Every refusal here leaves the world as it was.
+
+use bluegreen_core::{
+    Half,
+    rollout::{Command, State, Verb},
+};
+
+use super::{Site, refused, refused_here};
+use crate::{
+    edge::{
+        balancer::{Look, Standing, two_phase},
+        host::fan_out,
+        server::{self, Bounds, Seen},
+        world::{Spot, refuse_foreign},
+    },
+    engine::{Effect, Exit, Failure, Outcome, describe_stage},
+};
+
+/// Every host of the inventory, one line each: what only a later version of bg lets change.
+pub(super) fn host_lines(inventory: &bluegreen_core::inventory::Inventory) -> Vec<String> {
+    let balancers = inventory.balancers.iter().map(|b| format!("balancer {} {}", b.host, b.dir));
+    let places = Half::ALL.into_iter().flat_map(|half| {
+        inventory.places(half).map(move |(pool, place)| {
+            format!("{}/{half} {} {}:{} {}", pool.name, place.host, place.address, place.port, place.root)
+        })
+    });
+    balancers.chain(places).collect()
+}
+
+impl Site {
+    /// The site is set up, this inventory is the journal's, and no interrupted command stands in the way.
+    pub(super) async fn admit(&self, state: &State, command: &Command) -> Result<(), Outcome> {
+        self.same_site(state)?;
+        if state.stage.is_none() {
+            self.refuse_other_journals(state).await?;
+            return Err(refused("the site is not set up yet, so nothing was touched", "`bg setup`"));
+        }
+        self.same_digest(state)?;
+        let Some(open) = &state.open else { return Ok(()) };
+        if command.verb().is_some_and(Verb::leads_back) {
+            return Ok(());
+        }
+        let at = open.at().map(|planned| planned.step.to_string()).unwrap_or_default();
+        Err(refused_here(
+            format!(
+                "`{}` was interrupted at the step `{at}`, so `{}` was refused and nothing was touched",
+                open.command.as_str(),
+                command.as_str()
+            ),
+            state,
+        ))
+    }
+
+    pub(super) fn same_site(&self, state: &State) -> Result<(), Outcome> {
+        match &state.site {
+            Some(site) if *site != self.inventory.site => Err(refused(
+                format!("the journal is of the site `{site}`, and the inventory of `{}`", self.inventory.site),
+                "give each site a journal of its own (`[site] journal`)",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn same_digest(&self, state: &State) -> Result<(), Outcome> {
+        let digest = self.inventory.digest();
+        match &state.digest {
+            Some(known) if *known != digest => Err(if state.digests.contains(&digest) {
+                refused(
+                    "this inventory is probably an outdated copy: the journal has known it, and a newer one since. Nothing was touched",
+                    "use the newest inventory; if this one is meant, `bg sync` makes it so again",
+                )
+            } else {
+                refused(
+                    "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with. \
+                     Nothing was touched",
+                    "`bg sync` brings the balancers up to it (while the site is balanced), or take the change back",
+                )
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Trees and markers of another journal, named before a new journal is begun.
+    pub(super) async fn refuse_other_journals(&self, state: &State) -> Result<(), Outcome> {
+        let journal = state.journal.as_deref().unwrap_or_default();
+        for (host, look) in self.world.balancers.look_all().await {
+            let Ok(look) = look else { continue };
+            match look.standing(journal) {
+                Standing::Ours(said) | Standing::Drifted { said, .. } if journal.is_empty() => {
+                    return Err(foreign(&host, &said.journal, said.rollout));
+                }
+                Standing::Foreign { journal, .. } => return Err(foreign(&host, &journal, rollout_of(&look))),
+                _ => {}
+            }
+        }
+        for (spot, seen) in self.look_servers(&Half::ALL).await {
+            let Ok(seen) = seen else { continue };
+            if let Some(other) = other_journal(&seen, journal) {
+                return Err(foreign(&spot.place.host, &other, None));
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_servers(&self, halves: &[Half]) -> Vec<(Spot<'_>, Result<Seen, server::ServerError>)> {
+        let spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.world.spots(half)).collect();
+        let hosts = &self.world.hosts;
+        let bounds = &Bounds::default();
+        fan_out(spots, hosts.parallel(), |spot| server::look(hosts, spot.place, bounds)).await
+    }
+
+    /// Every balancer answers, and what it has is of this journal.
+    pub(super) async fn balancers_are_ours(&self, state: &State) -> Result<Vec<Look>, Outcome> {
+        let journal = state.journal.as_deref().unwrap_or_default();
+        let looks = two_phase::all(self.world.balancers.look_all().await).map_err(|errors| {
+            let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Outcome {
+                exit: Exit::Failed,
+                message: format!("{}. Nothing was touched; {}", said.join("; "), describe_stage(state)),
+                hint: Some("bring the balancer back, then try again".to_owned()),
+            }
+        })?;
+        for (_, look) in &looks {
+            refuse_foreign(look, journal, state.generation).map_err(outcome_of)?;
+        }
+        Ok(looks.into_iter().map(|(_, look)| look).collect())
+    }
+
+    /// Every server answers and belongs to this journal or to none.
+    pub(super) async fn servers_are_ours(&self, state: &State) -> Result<(), Outcome> {
+        let journal = state.journal.as_deref().unwrap_or_default();
+        let mut unreachable = Vec::new();
+        let mut hint = None;
+        for (spot, seen) in self.look_servers(&Half::ALL).await {
+            match seen {
+                Ok(seen) => {
+                    if let Some(other) = other_journal(&seen, journal) {
+                        return Err(foreign(&spot.place.host, &other, None));
+                    }
+                }
+                Err(error) => {
+                    hint = hint.or(error.hint());
+                    unreachable.push(format!("{} ({}/{})", error, spot.pool.name, spot.half));
+                }
+            }
+        }
+        if unreachable.is_empty() {
+            return Ok(());
+        }
+        Err(Outcome {
+            exit: Exit::Unhealthy,
+            message: format!("{}. Nothing was touched; {}", unreachable.join("; "), describe_stage(state)),
+            hint: Some(hint.unwrap_or_else(|| "repair the server, then try again".to_owned())),
+        })
+    }
+
+    /// Whether traffic could pass bg by, from every balancer's own configuration, and whether nginx answers for this site.
+    pub(super) async fn wired(&self, state: &State, command: &str) -> Result<(), Outcome> {
+        let balancers = &self.world.balancers;
+        let (wirings, answers) = tokio::join!(
+            fan_out(
+                balancers.names(),
+                self.world.hosts.parallel(),
+                |host| async move { balancers.wiring(&host).await }
+            ),
+            fan_out(balancers.names(), self.world.hosts.parallel(), |host| async move {
+                balancers.state(&host, "all/00/00").await
+            })
+        );
+        let mut found = Vec::new();
+        for (host, wiring) in wirings {
+            match wiring {
+                Ok(wiring) => found.extend(
+                    wiring
+                        .findings
+                        .iter()
+                        .filter(|finding| finding.bypass)
+                        .map(|finding| format!("`{host}`: {finding}")),
+                ),
+                Err(error) => found.push(error.to_string()),
+            }
+        }
+        for (host, answer) in answers {
+            match answer {
+                Ok(answer) if answer.revision == state.revision => {}
+                Ok(answer) => found.push(format!(
+                    "`{host}`: nginx runs revision {} of bg's configuration, and {} is on its disk: reload it",
+                    answer.revision, state.revision
+                )),
+                Err(error) => found.push(error.to_string()),
+            }
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(refused(
+            format!(
+                "`{command}` is refused, because public traffic could pass bg by, and nothing was touched:\n  {}",
+                found.join("\n  ")
+            ),
+            "mend nginx's configuration and reload it, then try again · `bg check --hosts` says more",
+        ))
+    }
+
+    /// A place that serves already is never restarted by a setup, unless this setup put it there.
+    pub(super) async fn places_are_free(&self, state: &State) -> Result<(), Outcome> {
+        let journal = state.journal.as_deref().unwrap_or_default();
+        let hosts = &self.world.hosts;
+        let spots: Vec<Spot<'_>> = Half::ALL.into_iter().flat_map(|half| self.world.spots(half)).collect();
+        let found = fan_out(spots, hosts.parallel(), |spot| async move {
+            let bounds = Bounds::default();
+            let (seen, occupancy) =
+                tokio::join!(server::look(hosts, spot.place, &bounds), server::occupancy(hosts, spot.place, &bounds));
+            Ok::<_, server::ServerError>((seen?, occupancy?))
+        })
+        .await;
+        for (spot, result) in found {
+            let Ok((seen, occupancy)) = result else { continue };
+            let ours = seen.marker.as_ref().is_some_and(|marker| !journal.is_empty() && marker.journal == journal);
+            if occupancy.is_in_use() && !ours {
+                return Err(refused(
+                    format!(
+                        "`{}` ({}/{}) already serves on port {}, and a setup never restarts what serves. Nothing was touched",
+                        spot.place.host, spot.pool.name, spot.half, spot.place.port
+                    ),
+                    "stop it first, or give the new site other ports and roots",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rollout_of(look: &Look) -> Option<u64> {
+    match look.standing("") {
+        Standing::Ours(said) | Standing::Drifted { said, .. } => said.rollout,
+        _ => match &look.traffic {
+            crate::edge::balancer::TrafficSeen::Said(said) => said.rollout,
+            _ => None,
+        },
+    }
+}
+
+fn other_journal(seen: &Seen, journal: &str) -> Option<String> {
+    let fence = seen.fence.as_ref().map(|fence| fence.journal.clone());
+    let marker = seen.marker.as_ref().map(|marker| marker.journal.clone());
+    fence.into_iter().chain(marker).find(|found| found != journal)
+}
+
+fn foreign(host: &str, journal: &str, rollout: Option<u64>) -> Outcome {
+    let rollout = rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
+    refused(
+        format!("`{host}` belongs to another journal, `{journal}`{rollout}; nothing was touched"),
+        "bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to",
+    )
+}
+
+/// A failure of the world before anything was begun.
+pub(super) fn outcome_of(failure: Failure) -> Outcome {
+    let exit = match failure.effect {
+        Effect::Nothing => Exit::Failed,
+        Effect::Unhealthy => Exit::Unhealthy,
+        Effect::Open => Exit::Failed,
+        Effect::Refused => Exit::Refused,
+    };
+    Outcome { exit, message: failure.message, hint: failure.hint }
+}

@@ -1,0 +1,119 @@
+//! A release is made: its label, and the content of every pool, inspected before anything is touched.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Command as Process,
+    sync::Arc,
+};
+
+use bluegreen_core::{
+    inventory::{Deploy, Pool, Words, fill},
+    release::{Content, Release, Version, label_is_valid},
+};
+
+use super::Site;
+use crate::{
+    edge::artifact,
+    engine::{Exit, Outcome},
+};
+
+/// What the command line says about the release.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// `--release LABEL`.
+    pub label: Option<String>,
+    /// `--artifact POOL=PATH`, relative to where the command was typed.
+    pub artifacts: Vec<(String, PathBuf)>,
+}
+
+impl Site {
+    /// The release `version` as it was asked for. Every artifact is read, inspected and packed here.
+    pub(super) async fn make_release(&self, wanted: &Wanted, version: Version) -> Result<Release, Outcome> {
+        let label = self.label(wanted.label.as_deref(), version)?;
+        let given = self.given_artifacts(wanted)?;
+        let mut release = Release { version, label, pools: Default::default() };
+        for pool in &self.inventory.pools {
+            let content = match &pool.deploy {
+                Deploy::Run { .. } => Content::Command,
+                Deploy::Unpack { artifact, .. } => {
+                    let path = match given.get(pool.name.as_str()) {
+                        Some(path) => self.cwd.join(path),
+                        None => self.base.join(self.artifact_path(artifact, pool, &release)?),
+                    };
+                    self.pack(pool, path).await?
+                }
+            };
+            release.pools.insert(pool.name.clone(), content);
+        }
+        Ok(release)
+    }
+
+    fn given_artifacts<'a>(&self, wanted: &'a Wanted) -> Result<HashMap<&'a str, &'a Path>, Outcome> {
+        let mut given = HashMap::new();
+        for (name, path) in &wanted.artifacts {
+            let pool = self.inventory.pools.iter().find(|pool| &pool.name == name);
+            let pool = pool.ok_or_else(|| {
+                let known: Vec<&str> = self.inventory.pools.iter().map(|pool| pool.name.as_str()).collect();
+                usage(format!("`--artifact {name}=…`: there is no pool `{name}`; there are {}", known.join(", ")))
+            })?;
+            if matches!(pool.deploy, Deploy::Run { .. }) {
+                return Err(usage(format!(
+                    "`--artifact {name}=…`: the pool `{name}` is deployed by its `run` command"
+                )));
+            }
+            if given.insert(name.as_str(), path.as_path()).is_some() {
+                return Err(usage(format!("`--artifact {name}=…` is given twice")));
+            }
+        }
+        Ok(given)
+    }
+
+    async fn pack(&self, pool: &Pool, path: PathBuf) -> Result<Content, Outcome> {
+        // The journal names the artifact for a later resume, which may be called from anywhere.
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let packed = artifact::pack(path.clone()).await.map_err(|error| Outcome {
+            exit: Exit::Usage,
+            message: format!("pool `{}`: {error}", pool.name),
+            hint: Some(format!("build it, or name another with `--artifact {}=PATH`; nothing was touched", pool.name)),
+        })?;
+        let sha256 = packed.sha256.clone();
+        self.world.packed.lock().await.insert(sha256.clone(), Arc::new(packed));
+        Ok(Content::Artifact { sha256, path: path.display().to_string() })
+    }
+
+    fn artifact_path(&self, artifact: &str, pool: &Pool, release: &Release) -> Result<String, Outcome> {
+        let words = Words {
+            release: release.label.clone(),
+            version: release.version.to_string(),
+            site: self.inventory.site.clone(),
+            pool: pool.name.clone(),
+            ..Words::default()
+        };
+        fill(artifact, &words).map_err(|why| usage(format!("pool `{}`: `artifact`: {why}", pool.name)))
+    }
+
+    /// `--release`, else what git says about the inventory's directory, else vN.
+    fn label(&self, given: Option<&str>, version: Version) -> Result<String, Outcome> {
+        if let Some(label) = given {
+            return if label_is_valid(label) {
+                Ok(label.to_owned())
+            } else {
+                Err(usage(format!(
+                    "`{label}` cannot name a release: letters and digits, then also `.`, `_`, `+` and `-`, at most 64"
+                )))
+            };
+        }
+        Ok(git_describe(&self.base).filter(|label| label_is_valid(label)).unwrap_or_else(|| version.to_string()))
+    }
+}
+
+fn usage(message: String) -> Outcome {
+    Outcome { exit: Exit::Usage, message, hint: Some("nothing was touched".to_owned()) }
+}
+
+fn git_describe(dir: &Path) -> Option<String> {
+    let output = Process::new("git").args(["describe", "--always", "--dirty"]).current_dir(dir).output().ok()?;
+    let label = String::from_utf8(output.stdout).ok()?.trim().replace('/', "-");
+    (output.status.success() && !label.is_empty()).then_some(label)
+}

@@ -1,0 +1,143 @@
+//! `bg sync`: the balancers are brought up to what the inventory and the journal say.
+
+use bluegreen_core::rollout::{Command, Event, Stage, State};
+use sha2::{Digest, Sha256};
+
+use super::{Finished, Site, preflight::host_lines, refused, refused_here};
+use crate::{
+    edge::{
+        balancer::{ConfFile, Look, Standing},
+        world::{conf_digest, render_all},
+    },
+    engine::{Exit, Journal, Outcome, describe_stage},
+};
+
+impl Site {
+    pub(super) async fn sync(&self, hosts: &[String], dry_run: bool) -> Result<Finished, Outcome> {
+        for host in hosts {
+            if self.inventory.balancer(host).is_none() {
+                let known = self.world.balancers.names().join(", ");
+                let message = format!("there is no balancer `{host}` in the inventory; there are {known}");
+                return Err(Outcome { exit: Exit::Usage, message, hint: None });
+            }
+        }
+        let state = self.peek()?;
+        self.same_site(&state)?;
+        self.may_sync(&state).await?;
+        let looks = self.balancers_are_ours(&state).await?;
+        let asked: Vec<&Look> = looks.iter().filter(|look| hosts.is_empty() || hosts.contains(&look.host)).collect();
+        let conf = self.conf_differs(&state, &asked)?;
+        let traffic = self.traffic_differs(&state, &asked);
+        let changed = state.digest.as_deref() != Some(self.inventory.digest().as_str());
+        let command = Command::Sync {
+            revision: (!conf.is_empty()).then_some(state.revision_begun + 1),
+            traffic: !traffic.is_empty(),
+        };
+        let steps = self.planned(&state, &command)?;
+        if dry_run {
+            return self.dry_run(&state, &command, &steps).await;
+        }
+        let mut journal = self.open("sync")?;
+        if journal.state().length != state.length {
+            return Err(refused_here(
+                "another command changed the site meanwhile; nothing was touched",
+                journal.state(),
+            ));
+        }
+        let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
+        if steps.steps.is_empty() {
+            if changed {
+                journal.append(vec![synced])?;
+            }
+            let message = format!("every balancer is in sync already; {}", describe_stage(journal.state()));
+            return Ok(Site::finished(Outcome::new(Exit::Done, message), &journal));
+        }
+        let outcome = self.drive(&mut journal, &command, &steps, Vec::new()).await;
+        if outcome.exit == Exit::Done {
+            // Only what every balancer runs is accepted as the journal's own.
+            journal.append(vec![synced])?;
+        }
+        let outcome = match outcome.exit {
+            Exit::Done => {
+                let message = format!("{} in sync again; {}", said(&conf, &traffic), describe_stage(journal.state()));
+                Outcome { message, ..outcome }
+            }
+            _ => outcome,
+        };
+        Ok(Site::finished(outcome, &journal))
+    }
+
+    async fn may_sync(&self, state: &State) -> Result<(), Outcome> {
+        if state.stage.is_none() {
+            self.refuse_other_journals(state).await?;
+            return Err(refused("the site is not set up yet, so nothing was touched", "`bg setup`"));
+        }
+        if let Some(open) = &state.open
+            && !matches!(open.command, Command::Sync { .. })
+        {
+            let message = format!("`{}` was interrupted, so `sync` was refused", open.command.as_str());
+            return Err(refused_here(message, state));
+        }
+        if state.digest.as_deref() == Some(self.inventory.digest().as_str()) {
+            return Ok(());
+        }
+        if state.stage != Some(Stage::Balanced) {
+            return Err(refused_here(
+                "the inventory's hosts, upstreams, segments and canary key change only while the site is balanced; nothing was \
+                 touched. Take the change back for this rollout",
+                state,
+            ));
+        }
+        let now = host_lines(&self.inventory);
+        let mut changed: Vec<String> =
+            state.hosts.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}")).collect();
+        changed.extend(now.iter().filter(|line| !state.hosts.contains(line)).map(|line| format!("+ {line}")));
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(refused(
+            format!(
+                "the inventory names other hosts than the site was set up with, which this version of bg cannot take over. Nothing was touched:\n  {}",
+                changed.join("\n  ")
+            ),
+            "take the change of hosts back",
+        ))
+    }
+
+    /// The balancers whose http.conf or server.conf is not what the inventory says; all, when it says something new.
+    fn conf_differs(&self, state: &State, looks: &[&Look]) -> Result<Vec<String>, Outcome> {
+        let wrong = |error: bluegreen_core::nginx::conf::RenderError| Outcome::new(Exit::Usage, error.to_string());
+        let digest = conf_digest(&self.inventory, &self.world.templates).map_err(wrong)?;
+        if state.conf_digest.as_deref() != Some(digest.as_str()) {
+            return Ok(looks.iter().map(|look| look.host.clone()).collect());
+        }
+        let rendered = render_all(&self.inventory, &self.world.templates, state.revision).map_err(wrong)?;
+        let same = |file: &ConfFile, text: &str| matches!(file, ConfFile::Present { sha256, .. } if *sha256 == sha256_hex(text));
+        let differs = looks.iter().filter(|look| {
+            rendered
+                .get(&look.host)
+                .is_none_or(|conf| !same(&look.http, &conf.http) || !same(&look.server, &conf.server))
+        });
+        Ok(differs.map(|look| look.host.clone()).collect())
+    }
+
+    fn traffic_differs(&self, state: &State, looks: &[&Look]) -> Vec<String> {
+        let journal = state.journal.as_deref().unwrap_or_default();
+        let hash = bluegreen_core::nginx::tree::tree(&state.traffic).hash();
+        let differs =
+            looks.iter().filter(|look| !matches!(look.standing(journal), Standing::Ours(said) if said.hash == hash));
+        differs.map(|look| look.host.clone()).collect()
+    }
+}
+
+fn said(conf: &[String], traffic: &[String]) -> String {
+    let mut hosts: Vec<&String> = conf.iter().chain(traffic).collect();
+    hosts.sort();
+    hosts.dedup();
+    let named: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+    format!("{} {}", named.join(", "), if named.len() == 1 { "is" } else { "are" })
+}
+
+fn sha256_hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
