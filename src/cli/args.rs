@@ -121,6 +121,96 @@ pub enum Cmd {
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         timeout: u64,
     },
+    /// Create the balancers' first files and install a first release on both halves.
+    ///
+    /// Works before nginx includes those files, and then prints the lines to add; run again, it goes on where it stopped.
+    #[command(after_help = format!("Example:\n  bg setup --release 1.0\n\n{EXIT_CHANGE}"))]
+    Setup {
+        /// The first release
+        #[command(flatten)]
+        new: NewRelease,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Take green out of traffic, upgrade and check it, then give it the canary, if any.
+    ///
+    /// Blue carries the site meanwhile; when anything goes wrong, green stays out and blue is untouched.
+    #[command(after_help = format!("Example:\n  bg deploy --canary mobile=10%\n\n{EXIT_CHANGE}"))]
+    Deploy {
+        /// The new release
+        #[command(flatten)]
+        new: NewRelease,
+        /// Then send this share of a segment's clients to green
+        #[arg(long, value_name = "SEGMENT=PERCENT", num_args = 1.., action = clap::ArgAction::Append)]
+        canary: Vec<String>,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Change which slice of the clients goes to green.
+    ///
+    /// The whole set is replaced: a segment that is not named gets the share of `all`. `off` sends everybody to blue.
+    #[command(after_help = format!("Example:\n  bg canary mobile=25% all=1%\n\n{EXIT_CHANGE}"))]
+    Canary {
+        /// Shares, or `off`
+        #[arg(required = true, value_name = "SEGMENT=PERCENT|off")]
+        shares: Vec<String>,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Send all traffic to green, or with --back to blue.
+    ///
+    /// It takes effect with the next request, on every balancer or on none.
+    #[command(after_help = format!("Example:\n  bg flip\n\n{EXIT_CHANGE}"))]
+    Flip {
+        /// Back to blue
+        #[arg(long)]
+        back: bool,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Upgrade blue and return both halves to service.
+    ///
+    /// Green carries the site meanwhile.
+    #[command(after_help = format!("Example:\n  bg restore\n\n{EXIT_CHANGE}"))]
+    Restore {
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Undo the rollout under way: balanced again, on the old release.
+    ///
+    /// Works from every stage, and after anything was interrupted.
+    #[command(after_help = format!("Example:\n  bg abort\n\n{EXIT_CHANGE}"))]
+    Abort {
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Finish what was interrupted, from the journaled plan.
+    ///
+    /// A shift that had begun to be undone is undone to its end.
+    #[command(after_help = format!("Example:\n  bg resume\n\n{EXIT_CHANGE}"))]
+    Resume {
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Bring the balancers up to what the inventory and the journal say.
+    ///
+    /// For changed segments or upstream settings, and for files that drifted or are missing.
+    #[command(after_help = format!("Example:\n  bg sync lb1\n\n{EXIT_CHANGE}"))]
+    Sync {
+        /// Only look at these balancers
+        #[arg(value_name = "HOST")]
+        hosts: Vec<String>,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
     /// Print the shell function and the completions.
     ///
     /// It keeps the shell's own `bg` for jobs, and everything else runs this program.

@@ -10,6 +10,7 @@ mod init;
 mod locate;
 mod progress;
 mod remote;
+mod rollout;
 mod screen;
 mod shell;
 mod status;
@@ -95,6 +96,7 @@ fn dispatch(context: &Context, command: Cmd) -> Result<Ended, CliError> {
         Cmd::Exec { target, command, timeout } => exec::run(context, &target, &command, timeout).map(Ended::from),
         Cmd::Shell { shell } => shell::run(context, shell),
         Cmd::Complete { words } => shell::complete(context, &words),
+        change => rollout::run(context, change).map(Ended::from),
     }
 }
 

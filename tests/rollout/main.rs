@@ -1,0 +1,3 @@
+//! Whole rollouts on the playground: real sshd, real nginx, real applications, under load.
+
+mod journey;
