@@ -9,11 +9,13 @@ pub const VARIABLE_MAX: usize = 46;
 /// First words of nginx's own variables: `$http_web` would be a request header, `$server_name` is taken.
 const TAKEN_SITES: &[&str] = &[
     "ancient",
+    "ancient",
     "arg",
     "binary",
     "body",
     "bytes",
     "connection",
+    "connections",
     "connections",
     "content",
     "cookie",
@@ -29,6 +31,7 @@ const TAKEN_SITES: &[&str] = &[
     "jwt",
     "limit",
     "memcached",
+    "modern",
     "modern",
     "nginx",
     "otel",
