@@ -9,13 +9,11 @@ pub const VARIABLE_MAX: usize = 46;
 /// First words of nginx's own variables: `$http_web` would be a request header, `$server_name` is taken.
 const TAKEN_SITES: &[&str] = &[
     "ancient",
-    "ancient",
     "arg",
     "binary",
     "body",
     "bytes",
     "connection",
-    "connections",
     "connections",
     "content",
     "cookie",
@@ -31,7 +29,6 @@ const TAKEN_SITES: &[&str] = &[
     "jwt",
     "limit",
     "memcached",
-    "modern",
     "modern",
     "nginx",
     "otel",
