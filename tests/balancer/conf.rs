@@ -148,3 +148,13 @@ async fn a_reload_that_nginx_accepts_and_does_not_take_up_is_put_back_everywhere
         assert_eq!(revision(&site, host), "1");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_is_down_leaves_the_other_as_it_was() {
+    let mut site = Site::wired(options()).await;
+    site.pg.stop_sshd("lb2").unwrap();
+    let failed = site.balancers.write_conf_all(2, |host| site.conf(host, 2)).await.unwrap_err();
+    assert!(failed.failed.len() == 1 && failed.failed[0].is_unreachable(), "{failed}");
+    assert!(failed.not_put_back.is_empty(), "{failed}");
+    assert_eq!((revision(&site, "lb1"), revision(&site, "lb2")), ("1".into(), "1".into()));
+}

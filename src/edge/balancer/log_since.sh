@@ -5,7 +5,9 @@ sudo=$1
 log=$2
 began=$3
 if [ "$sudo" = yes ]; then
-    sudo -n tail -n 400 "$log"
+    lines=$(sudo -n tail -n 400 "$log")
 else
-    tail -n 400 "$log"
-fi | awk -v began="$began" 'substr($0, 1, 19) >= began && !/\[(notice|info|debug)\]/' | tail -n 20
+    lines=$(tail -n 400 "$log")
+fi
+printf '%s\n' "$lines" |
+    awk -v began="$began" 'substr($0, 1, 19) >= began && !/\[(notice|info|debug)\]/' | tail -n 20

@@ -94,7 +94,13 @@ impl Balancers {
         match all(written) {
             Ok(written) => Ok(written),
             Err(failed) => {
-                let put_back = self.each(async |host| self.restore_and_settle(host, revision).await).await;
+                // Where there was no connection, nothing was written.
+                let untouched = |host: &str| failed.iter().any(|error| error.host == host && error.is_unreachable());
+                let put_back = self.each(async |host| match untouched(host) {
+                    true => Ok(()),
+                    false => self.restore_and_settle(host, revision).await,
+                });
+                let put_back = put_back.await;
                 Err(NotAll { not_put_back: all(put_back).err().unwrap_or_default(), failed })
             }
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// Files of one revision as they are sent.
-fn files(revision: &str) -> Vec<u8> {
+pub(super) fn files(revision: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for name in ["http.conf", "server.conf", "nginx.conf"] {
         let text = format!("# {name} {revision}\n");

@@ -106,3 +106,26 @@ fn a_tree_that_is_closed_to_us_is_seen_as_unreadable() {
     let look = as_nobody(script::LOOK, &[site.path()], b"").done();
     assert_eq!((look.get("dir"), look.get("current")), (Some("unreadable"), Some("unreadable")));
 }
+
+#[test]
+fn with_sudo_the_same_work_is_done_for_an_ordinary_user_who_may() {
+    let there =
+        Command::new("sudo").args(["-n", "true"]).stdin(Stdio::null()).output().is_ok_and(|o| o.status.success());
+    if !is_root("sudo") || !there {
+        let _no_terminal = writeln!(std::io::stderr(), "skipped (no sudo without a password): the work with sudo");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let site = Site { dir: temp.path().join("bg/shop"), temp };
+    run(script::DIRS, &[site.path(), "yes"], b"").done();
+    for (revision, first) in [("1", ""), ("2", "# http.conf 1")] {
+        let args = [site.path(), "yes", revision, "5", "sudo -n true", "sudo -n true"];
+        run(script::WRITE_CONF, &args, &conf::files(revision)).done();
+        let answer = run(script::RESTORE_CONF, &[site.path(), "yes", revision, "5"], b"").done();
+        assert_eq!(answer.get("restored"), Some(first));
+        run(script::WRITE_CONF, &args, &conf::files(revision)).done();
+        run(script::SETTLE_CONF, &[site.path(), "yes", "5"], b"").done();
+    }
+    let log = run(script::LOG_SINCE, &["yes", "/nonexistent", "2026"], b"");
+    assert!(log.code != Some(0) && log.stderr.contains("No such file"), "{}", log.stderr);
+}
