@@ -47,3 +47,16 @@ fn status_speaks_before_setup_and_calls_unknown_what_does_not_answer() -> Result
     assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{ran}");
     Ok(())
 }
+
+#[test]
+fn check_hosts_says_of_a_fresh_site_what_is_missing_and_where() -> Result<()> {
+    let mut site = Playground::options().small().start()?;
+    let ran = site.bg(["check", "--hosts"])?;
+    assert!(ran.expect(1).stdout.contains("`bg setup` makes it"), "{ran}");
+    site.stop_sshd("web2")?;
+    let ran = site.bg(["check", "--hosts", "--json"])?;
+    let document: Value = serde_json::from_str(&ran.expect(1).stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|f| f["host"] == "web2" && f["role"] == "web/green"), "{ran}");
+    Ok(())
+}

@@ -92,7 +92,11 @@ pub enum Cmd {
     #[command(
         after_help = "Example:\n  bg check --hosts\n\nExit codes: 0 all is well · 1 findings on the hosts · 2 usage or inventory wrong"
     )]
-    Check {},
+    Check {
+        /// Ask every host: rights, tools, disk, nginx's wiring
+        #[arg(long)]
+        hosts: bool,
+    },
     /// Show where the site stands, what serves what, and which commands make sense next.
     ///
     /// Only reads: it can be run at any time, also beside another command.

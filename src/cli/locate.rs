@@ -6,11 +6,15 @@ use std::{
 };
 
 use bluegreen_core::{
-    inventory::{self, Inventory},
+    inventory::{self, Inventory, JournalLocation},
     nginx::conf::Templates,
 };
 
 use super::{error::CliError, templates};
+use crate::{
+    edge::journal::{self, Reading},
+    engine::{Exit, Outcome},
+};
 
 /// The folder that inventories are looked for in.
 pub const FOLDER: &str = "inventory";
@@ -50,6 +54,12 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
 }
 
 impl Located {
+    /// The site's journal, without its lock.
+    pub fn journal(&self) -> Result<Reading, CliError> {
+        let JournalLocation::File(path) = &self.inventory.journal;
+        journal::read(&self.resolve(path)).map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
+    }
+
     /// A path of the inventory's, absolute.
     pub fn resolve(&self, path: &str) -> PathBuf {
         self.base.join(path)

@@ -91,7 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 fn dispatch(context: &Context, command: Cmd) -> Result<Ended, CliError> {
     match command {
         Cmd::Init { dir } => init::run(context, &dir).map(Ended::from),
-        Cmd::Check {} => check::run(context).map(Ended::from),
+        Cmd::Check { hosts } => check::run(context, hosts).map(Ended::from),
         Cmd::Status { watch } => status::run(context, watch),
         Cmd::Exec { target, command, timeout } => exec::run(context, &target, &command, timeout).map(Ended::from),
         Cmd::Shell { shell } => shell::run(context, shell),

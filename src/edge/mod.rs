@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod balancer;
+pub mod check;
 pub mod health;
 pub mod host;
 pub mod journal;

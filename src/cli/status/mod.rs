@@ -7,7 +7,6 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
-use bluegreen_core::inventory::JournalLocation;
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
@@ -20,10 +19,7 @@ use super::{
     locate::Located,
     remote::{hosts, runtime},
 };
-use crate::{
-    edge::{host::Hosts, journal},
-    engine::Exit,
-};
+use crate::{edge::host::Hosts, engine::Exit};
 
 /// Between two drawings of `--watch`.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -70,8 +66,7 @@ async fn report(located: &Located, hosts: &Hosts) -> Report {
 }
 
 fn read_journal(located: &Located) -> Journal {
-    let JournalLocation::File(path) = &located.inventory.journal;
-    match journal::read(&located.resolve(path)) {
+    match located.journal() {
         Ok(reading) => Journal {
             recent: recent::changes(&reading.entries, Timestamp::now()),
             state: Some(reading.state),

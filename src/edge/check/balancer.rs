@@ -1,0 +1,228 @@
+//! One balancer: rights, tools, space, bg's files, nginx's wiring, and what the workers answer.
+
+use bluegreen_core::{nginx::conf::render, rollout::State};
+use sha2::{Digest, Sha256};
+
+use super::{Checking, Finding, HostReport};
+use crate::edge::{
+    balancer::{Balancers, ConfFile, Current, Look, Presence, Standing},
+    host::Run,
+};
+
+const READY: &str = include_str!("ready.sh");
+/// Some hundred trees of the size of a canary that splits every segment.
+const FREE_KIB: u64 = 50 * 1024;
+/// A tree has at most a hundred entries for each segment and some hundred more; several generations stay.
+const FREE_INODES: u64 = 20_000;
+
+impl Checking<'_> {
+    pub(super) async fn balancer(&self, balancers: &Balancers, host: String) -> HostReport {
+        let role = "balancer".to_owned();
+        let mut report = HostReport { host: host.clone(), role, findings: Vec::new(), well: Vec::new() };
+        let look = match self.ready(&host, &mut report).await {
+            true => balancers.look(&host).await,
+            false => return report,
+        };
+        match look {
+            Ok(look) => {
+                self.files(&look, &mut report);
+                self.wiring(balancers, &look, &mut report).await;
+            }
+            Err(error) => report.findings.push(Finding::new(error.to_string(), "")),
+        }
+        report
+    }
+
+    /// Tools, rights and space; `false` when the host did not answer.
+    async fn ready(&self, host: &str, report: &mut HostReport) -> bool {
+        let Some(balancer) = self.inventory.balancer(host) else { return false };
+        let mut values = vec![balancer.dir.clone(), if balancer.sudo { "yes" } else { "no" }.to_owned()];
+        // A line that only a shell understands cannot be asked about without running it.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b" /._+:=,@%-".contains(&b);
+        if balancer.reload.bytes().all(plain) {
+            values.extend(balancer.reload.split_whitespace().map(str::to_owned));
+        }
+        let output = match self.hosts.get(host).run_ok(Run::script("look at the host", READY, values)).await {
+            Ok(output) => output.stdout_text(),
+            Err(error) => {
+                report.findings.push(Finding::new(error.to_string(), ""));
+                return false;
+            }
+        };
+        let found = facts(&output);
+        if found.is_empty() {
+            report.well.push("answers; rights, tools and disk".to_owned());
+        }
+        report.findings.extend(found);
+        true
+    }
+
+    fn files(&self, look: &Look, report: &mut HostReport) {
+        let setup = self.state.stage.is_none();
+        let dir = self.inventory.balancer(&look.host).map(|b| b.dir.clone()).unwrap_or_default();
+        let mut found = Vec::new();
+        if let Some(closed) = &look.closed {
+            found.push(Finding::new(
+                format!("`{closed}` is closed to others, so nginx's workers cannot read bg's tree below it"),
+                format!("Run there: chmod o+x {closed}"),
+            ));
+        }
+        match look.dir {
+            Presence::Unreadable => {
+                found.push(Finding::new(format!("`{dir}` cannot be read"), "Give the login user the right to read it"));
+            }
+            Presence::Absent => {
+                let fix = if setup { "`bg setup` makes it" } else { "`bg sync` makes it again" };
+                found.push(Finding::new(format!("`{dir}` is not there"), fix));
+            }
+            Presence::Present => found.extend(self.contents(look, &dir)),
+        }
+        if found.is_empty() {
+            report.well.push(format!("`{dir}` as the journal says"));
+        }
+        report.findings.extend(found);
+    }
+
+    fn contents(&self, look: &Look, dir: &str) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let owner = look.live.1.split(' ').nth(1).unwrap_or_default();
+        if look.live.0 == Presence::Present && owner != look.user {
+            let message = format!("`{dir}/live` belongs to `{owner}`, and bg logs in as `{}`", look.user);
+            found.push(Finding::new(message, format!("Run there as root: chown -R {} {dir}/live", look.user)));
+        }
+        if self.state.journal.is_some() && self.state.revision > 0 {
+            found.extend(self.conf(look));
+        }
+        let journal = self.state.journal.as_deref().unwrap_or_default();
+        let sync = "`bg sync` writes it again";
+        match look.standing(journal) {
+            Standing::Foreign { journal, generation } => {
+                let message = format!("its traffic tree (generation {generation}) is of another journal, `{journal}`");
+                found.push(Finding::new(message, "Use the journal that it was made with; bg does not overwrite it"));
+            }
+            Standing::Nothing if self.state.stage.is_some() => {
+                found.push(Finding::new("it has no traffic tree, so all its traffic goes to blue", sync));
+            }
+            Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => found.push(Finding::new(why, sync)),
+            Standing::Ours(_) | Standing::Nothing => {}
+        }
+        found
+    }
+
+    fn conf(&self, look: &Look) -> Vec<Finding> {
+        let balancer = self.inventory.balancer(&look.host);
+        let wanted = balancer.and_then(|b| render(self.inventory, b, self.state.revision, self.templates).ok());
+        let Some(wanted) = wanted else { return Vec::new() };
+        let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
+        let wrong = |(name, found, wanted): (&str, &ConfFile, String)| match found {
+            ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
+            ConfFile::Present { .. } => {
+                Some(format!("`{name}` is not what the inventory says, or was changed by hand"))
+            }
+            ConfFile::Absent => Some(format!("`{name}` is missing")),
+            ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
+        };
+        files.into_iter().filter_map(wrong).map(|message| Finding::new(message, "`bg sync` writes it again")).collect()
+    }
+
+    async fn wiring(&self, balancers: &Balancers, look: &Look, report: &mut HostReport) {
+        let wiring = match balancers.wiring(&look.host).await {
+            Ok(wiring) => wiring,
+            Err(error) => return report.findings.push(Finding::new(error.to_string(), "")),
+        };
+        let wired = !wiring.findings.iter().any(|finding| finding.bypass);
+        let findings = wiring.findings.into_iter();
+        let before = report.findings.len();
+        report.findings.extend(findings.map(|finding| {
+            Finding::new(format!("{}:{}: {}", finding.file, finding.line, finding.message), finding.fix)
+        }));
+        if report.findings.len() == before {
+            report.well.push("nginx's wiring".to_owned());
+        }
+        if wired && self.state.stage.is_some() {
+            self.answers(balancers, look, report).await;
+        }
+    }
+
+    /// The workers answer from the generation that is on the disk, with the journal's revision.
+    async fn answers(&self, balancers: &Balancers, look: &Look, report: &mut HostReport) {
+        let answer = match balancers.state(&look.host, "all/00/00").await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let fix = "See that nginx runs there and was reloaded after the include was added";
+                return report.findings.push(Finding::new(error.to_string(), fix));
+            }
+        };
+        let on_disk = match look.current {
+            Current::Generation(number) => Some(number),
+            Current::None | Current::Other(_) => None,
+        };
+        let State { revision, .. } = self.state;
+        if answer.generation != on_disk {
+            let say = |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+            let message = format!(
+                "nginx's workers see generation {}, and on its disk is {}",
+                say(answer.generation),
+                say(on_disk)
+            );
+            let fix = "The workers must see the same directory: look at chroots, containers and `disable_symlinks`";
+            report.findings.push(Finding::new(message, fix));
+        } else if answer.revision != *revision {
+            let message = format!("nginx runs configuration revision {}, and {revision} is due", answer.revision);
+            report.findings.push(Finding::new(message, "Reload nginx there, or run `bg sync`"));
+        } else {
+            report.well.push(format!("the probe port answers from generation {}", on_disk.unwrap_or_default()));
+        }
+    }
+}
+
+fn facts(output: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for line in output.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let below = |least: u64| rest.parse::<u64>().ok().filter(|free| *free < least);
+        match word {
+            "lacks" => found.push(Finding::new(format!("it has no {rest}"), format!("Install {rest} there"))),
+            "denied" if rest.starts_with("sudo ") => {
+                let command = rest.trim_start_matches("sudo -n ");
+                let fix = format!("Allow the login user in sudoers, without a password: {command}");
+                found.push(Finding::new(format!("no right to run `{rest}`"), fix));
+            }
+            "denied" => {
+                let fix = "Give the login user that right, or set `sudo = true` in [balancers]";
+                found.push(Finding::new(format!("no right to {rest}"), fix));
+            }
+            "free" => found.extend(below(FREE_KIB).map(|free| {
+                Finding::new(format!("only {} MiB are free for bg's files", free / 1024), "Make room there")
+            })),
+            "inodes" => found.extend(below(FREE_INODES).map(|free| {
+                Finding::new(format!("only {free} inodes are free for bg's trees of small files"), "Make room there")
+            })),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn sha256_of(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_a_host_become_findings_with_what_to_do() {
+        let output =
+            "lacks flock\ndenied sudo -n nginx -s reload\ndenied write to /etc\nfree 1024\ninodes 9000000\nend\n";
+        let found: Vec<String> = facts(output).into_iter().map(|f| format!("{} | {}", f.message, f.fix)).collect();
+        let wanted = [
+            "it has no flock | Install flock there",
+            "no right to run `sudo -n nginx -s reload` | Allow the login user in sudoers, without a password: nginx -s reload",
+            "no right to write to /etc | Give the login user that right, or set `sudo = true` in [balancers]",
+            "only 1 MiB are free for bg's files | Make room there",
+        ];
+        assert_eq!(found, wanted);
+    }
+}

@@ -1,0 +1,78 @@
+//! `check --hosts`: whether every host answers and has the rights, tools and space that bg needs, and whether nginx is wired.
+//! Reads only.
+
+mod balancer;
+mod server;
+
+use std::sync::Arc;
+
+use bluegreen_core::{half::Half, inventory::Inventory, nginx::conf::Templates, rollout::State};
+
+use super::{
+    balancer::Balancers,
+    host::{Hosts, fan_out},
+};
+
+/// One thing that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong, its objects in backticks.
+    pub message: String,
+    /// How to mend it; may be empty where the message says it.
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(message: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { message: message.into(), fix: fix.into() }
+    }
+}
+
+/// What was found on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostReport {
+    /// How ssh reaches it.
+    pub host: String,
+    /// What it is: `balancer`, `web/green`.
+    pub role: String,
+    /// Empty: all is well.
+    pub findings: Vec<Finding>,
+    /// What was looked at and is well, in a few words each.
+    pub well: Vec<String>,
+}
+
+/// What to check, and what is expected there.
+pub struct Checking<'a> {
+    /// The site.
+    pub inventory: &'a Arc<Inventory>,
+    /// What its balancers' files are rendered from.
+    pub templates: &'a Templates,
+    /// Where the journal says that the site stands.
+    pub state: &'a State,
+    /// The hosts.
+    pub hosts: &'a Hosts,
+}
+
+impl Checking<'_> {
+    /// Every host of the inventory, balancers first; all are asked at once, as many as `[ssh] parallel` allows.
+    pub async fn all(&self) -> Vec<HostReport> {
+        let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());
+        let names = balancers.names();
+        // First the connections: a server's health is asked through the balancers that answer.
+        let connected = self.hosts.connect(&names).await;
+        let viewpoints: Vec<String> =
+            connected.into_iter().filter(|(_, result)| result.is_ok()).map(|(host, _)| host).collect();
+        let (checked, servers) = tokio::join!(
+            fan_out(names, self.hosts.parallel(), |host| self.balancer(&balancers, host)),
+            self.servers(&viewpoints),
+        );
+        checked.into_iter().map(|(_, report)| report).chain(servers).collect()
+    }
+
+    async fn servers(&self, viewpoints: &[String]) -> Vec<HostReport> {
+        let spots = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half).map(move |spot| (half, spot)));
+        let checked =
+            fan_out(spots, self.hosts.parallel(), |(half, (pool, place))| self.server(viewpoints, half, pool, place));
+        checked.await.into_iter().map(|(_, report)| report).collect()
+    }
+}

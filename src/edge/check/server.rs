@@ -1,0 +1,79 @@
+//! One server: rights, tools, space, who it belongs to, and its health.
+
+use bluegreen_core::{
+    half::Half,
+    inventory::{Deploy, Place, Pool},
+};
+
+use super::{Checking, Finding, HostReport};
+use crate::edge::{
+    health::{Depth, Probe, Verdict},
+    server::{self, Bounds, Seen},
+};
+
+/// Below this hardly any release can be unpacked beside the running one.
+const FREE_BYTES: u64 = 256 << 20;
+
+impl Checking<'_> {
+    pub(super) async fn server(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> HostReport {
+        let role = format!("{}/{half}", pool.name);
+        let mut report = HostReport { host: place.host.clone(), role, findings: Vec::new(), well: Vec::new() };
+        match server::look(self.hosts, place, &Bounds::default()).await {
+            Ok(seen) => {
+                report.findings = self.lacks(pool, place, &seen);
+                if report.findings.is_empty() {
+                    report.well.push("answers; rights, tools and disk".to_owned());
+                }
+            }
+            Err(error) => {
+                report.findings.push(Finding::new(error.to_string(), error.hint().unwrap_or_default()));
+                return report;
+            }
+        }
+        // Before setup nothing needs to run there.
+        if self.state.stage.is_some() && !viewpoints.is_empty() {
+            match self.health(viewpoints, half, pool, place).await {
+                Ok(()) => report.well.push("healthy".to_owned()),
+                Err(why) => report.findings.push(Finding::new(why, "See the application's own log there")),
+            }
+        }
+        report
+    }
+
+    fn lacks(&self, pool: &Pool, place: &Place, seen: &Seen) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let (more, service): (&[&str], _) = match &pool.deploy {
+            Deploy::Unpack { service, .. } => (&["sha256sum", "tar"], service),
+            Deploy::Run { service, .. } => (&[], service),
+        };
+        let needed = ["awk", "flock", "setsid", "timeout"].iter().chain(more).copied();
+        for tool in needed.chain(service.as_ref().map(|_| "systemctl")).filter(|tool| !seen.has(tool)) {
+            found.push(Finding::new(format!("it has no {tool}"), format!("Install {tool} there")));
+        }
+        if !seen.writable {
+            let message = format!("the login user may not write to `{}`", place.root);
+            found.push(Finding::new(message, "Create it there and give it to the login user"));
+        }
+        if let Some(free) = seen.disk_free_bytes.filter(|free| *free < FREE_BYTES) {
+            let message = format!("only {} MiB are free at `{}`", free >> 20, place.root);
+            found.push(Finding::new(message, "Make room there"));
+        }
+        let journal = self.state.journal.as_deref();
+        if let Some(fence) = seen.fence.as_ref().filter(|fence| Some(fence.journal.as_str()) != journal) {
+            let message = format!("`{}` belongs to another journal, `{}`", place.root, fence.journal);
+            found.push(Finding::new(message, "Use the journal that it was installed with, or another root"));
+        }
+        found
+    }
+
+    async fn health(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Result<(), String> {
+        let release = self.state.release(half).and_then(|version| self.state.releases.get(&version));
+        let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
+        let probe = Probe::new(self.hosts, viewpoints, place, &pool.health, &names.unwrap_or_default());
+        match probe.map_err(|error| error.to_string())?.check_once(Depth::Quick).await {
+            Ok(Verdict::Healthy) => Ok(()),
+            Ok(unhealthy) => Err(format!("not healthy: {unhealthy}")),
+            Err(error) => Err(format!("its health could not be asked: {error}")),
+        }
+    }
+}
