@@ -33,7 +33,7 @@ fn a_whole_rollout_under_load_fails_no_request() {
 
     site.bg(["flip"]).unwrap().expect(0);
     let flipped = load.mark();
-    load.wait_requests(500, SEEN).unwrap();
+    load.wait_requests(flipped, 500, SEEN).unwrap();
     assert_eq!(load.since(flipped).by_half("blue"), 0, "everybody is on green");
     site.bg(["flip", "--back"]).unwrap().expect(0);
     for flip in 0..10 {
@@ -53,7 +53,7 @@ fn a_whole_rollout_under_load_fails_no_request() {
     site.bg(["abort"]).unwrap().expect(0);
 
     while load.since(start).sent < REQUESTS {
-        load.wait_requests(1_000, SEEN).unwrap();
+        load.wait_requests(load.mark(), 1_000, SEEN).unwrap();
     }
     let seen = load.stop();
     println!("{} requests sent, {} failed", seen.sent, seen.failed);
