@@ -1,5 +1,7 @@
 //! The rollout machine: the table, the plans, replay, and walks with failures and crashes at every point.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use bluegreen_core::{
     Half,
     release::{Content, Release, Version},

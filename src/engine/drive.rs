@@ -122,7 +122,10 @@ impl Engine<'_> {
                 return outcome;
             }
         }
-        Outcome::new(Exit::Done, describe_stage(self.journal.state()))
+        // The last step was finished all the same; whoever pressed Ctrl-C wants nothing to follow.
+        let exit = if self.interrupted.load(Ordering::SeqCst) { Exit::Interrupted } else { Exit::Done };
+        let state = self.journal.state();
+        Outcome { exit, message: describe_stage(state), hint: Some(ways_on(state)) }
     }
 
     fn stopped(&self) -> Outcome {
@@ -204,23 +207,17 @@ impl Engine<'_> {
         self.world.perform(Work { state, step, before, epoch: &epoch }).await
     }
 
-    /// A shift that failed before it was begun: nothing was sent.
+    /// A step that failed before it was begun: nothing was sent.
     fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
-        let begun = self.journal.state().open.as_ref().is_some_and(is_partly_done);
-        if begun || failure.effect == Effect::Open {
-            return self.left_open(failure);
+        let exit = exit_of(self.journal.state(), &failure);
+        if exit == Exit::Open {
+            return self.left(exit, failure);
         }
-        let first = self.journal.state().open.as_ref().is_some_and(|open| open.done == 0);
-        let exit = match failure.effect {
-            Effect::Unhealthy => Exit::Unhealthy,
-            Effect::Refused if first => Exit::Refused,
-            _ => Exit::Failed,
-        };
         let ended = Event::CommandEnded { done: false, why: Some(failure.message.clone()) };
         if let Err(error) = self.journal.append(vec![ended]) {
             return error.into();
         }
-        self.over(exit, failure)
+        self.left(exit, failure)
     }
 
     async fn fail(&mut self, step: &Step, index: usize, failure: Failure) -> Outcome {
@@ -239,7 +236,7 @@ impl Engine<'_> {
         if let Err(error) = self.journal.append(events) {
             return error.into();
         }
-        if exit == Exit::Open { self.left_open(failure) } else { self.over(exit, failure) }
+        self.left(exit, failure)
     }
 
     async fn fail_commit(&mut self, index: usize, failure: Failure) -> Outcome {
@@ -250,7 +247,7 @@ impl Engine<'_> {
         match self.undo(index).await {
             Ok(()) => {
                 let message = format!("{}. Every balancer was put back", failure.message);
-                self.over(Exit::Failed, Failure { message, ..failure })
+                self.left(Exit::Failed, Failure { message, ..failure })
             }
             Err(outcome) => outcome,
         }
@@ -292,17 +289,7 @@ impl Engine<'_> {
         }
     }
 
-    fn left_open(&self, failure: Failure) -> Outcome {
-        let state = self.journal.state();
-        let ways = ways_on(state);
-        Outcome {
-            exit: Exit::Open,
-            message: format!("{}. {}", failure.message.trim_end_matches('.'), sentence(&describe_stage(state))),
-            hint: Some(failure.hint.map_or(ways.clone(), |hint| format!("{hint} · {ways}"))),
-        }
-    }
-
-    fn over(&self, exit: Exit, failure: Failure) -> Outcome {
+    fn left(&self, exit: Exit, failure: Failure) -> Outcome {
         let state = self.journal.state();
         let ways = ways_on(state);
         Outcome {
@@ -313,20 +300,18 @@ impl Engine<'_> {
     }
 }
 
-/// Whether something of the open command may have changed what the public sees, so that it cannot end as "nothing happened".
-fn is_partly_done(open: &OpenCommand) -> bool {
-    open.shift.as_ref().is_some_and(|shift| shift.commit_begun)
-}
-
+/// How the command ends, or whether it stays open.
 fn exit_of(state: &State, failure: &Failure) -> Exit {
     let Some(open) = &state.open else { return Exit::Failed };
-    let abort = matches!(open.command, Command::Abort);
+    let begun_abort = matches!(open.command, Command::Abort) && open.done > 0;
     match failure.effect {
+        // Balancers may differ: no command is over before they are settled.
+        _ if state.unsettled => Exit::Open,
         Effect::Open => Exit::Open,
-        _ if is_partly_done(open) => Exit::Open,
         // An abort stays open until it is through: `abort` and `resume` both go on with it.
-        Effect::Unhealthy if abort => Exit::Open,
+        Effect::Unhealthy if begun_abort => Exit::Open,
         Effect::Unhealthy => Exit::Unhealthy,
+        Effect::Refused if open.done == 0 => Exit::Refused,
         Effect::Refused => Exit::Open,
         Effect::Nothing => Exit::Failed,
     }

@@ -320,7 +320,7 @@ fn not_planned(error: PlanError, state: &State) -> Outcome {
 
 /// A success names its command and what makes sense next.
 fn with_command(outcome: Outcome, command: &Command) -> Outcome {
-    if outcome.exit != Exit::Done {
+    if !matches!(outcome.exit, Exit::Done) {
         return outcome;
     }
     let what = match command.release() {

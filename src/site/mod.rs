@@ -105,7 +105,6 @@ impl Site {
             base: base.clone(),
             reporter,
             packed: Default::default(),
-            conf_digest: Default::default(),
         };
         Site { inventory, base, cwd, interrupted, world }
     }

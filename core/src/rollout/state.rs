@@ -52,8 +52,6 @@ pub struct OpenShift {
     pub generation: Option<u64>,
     /// What the balancers had before its first attempt: what a put-back returns to.
     pub back: Traffic,
-    /// Whether a commit may have reached a balancer: then the shift is no longer "nothing changed".
-    pub commit_begun: bool,
 }
 
 /// A command that was started and has not ended.
@@ -108,6 +106,9 @@ pub struct State {
     /// The generation that every balancer confirmed last, while no later one was chosen: only then is "it has that
     /// already" a reason not to shift, for no delayed commit can change it.
     pub confirmed: Option<u64>,
+    /// Whether a commit was begun and neither confirmed by every balancer nor put back on all of them: until then some may
+    /// have one traffic and some another, whichever command is open.
+    pub unsettled: bool,
     /// The configuration revision that the balancers are meant to have; 0 before the first.
     pub revision: u64,
     /// The highest revision that was ever begun.
@@ -140,6 +141,7 @@ impl Default for State {
             traffic: Traffic::Both,
             generation: 0,
             confirmed: None,
+            unsettled: false,
             revision: 0,
             revision_begun: 0,
             conf_digest: None,
@@ -362,17 +364,13 @@ impl State {
             Step::Prepare { .. } => {
                 // A shift that is prepared again keeps what its first attempt began from.
                 let earlier = open.shift.take().filter(|shift| shift.prepare == index);
-                let (back, commit_begun) = match earlier {
-                    Some(shift) => (shift.back, shift.commit_begun),
-                    None => (before.traffic.clone().unwrap_or_else(|| self.traffic.clone()), false),
-                };
-                open.shift = Some(OpenShift { prepare: index, generation: before.generation, back, commit_begun });
+                let back = earlier.map(|shift| shift.back).or_else(|| before.traffic.clone());
+                let back = back.unwrap_or_else(|| self.traffic.clone());
+                open.shift = Some(OpenShift { prepare: index, generation: before.generation, back });
             }
             Step::Commit { to, .. } => {
                 self.traffic = to.clone();
-                if let Some(shift) = &mut open.shift {
-                    shift.commit_begun = true;
-                }
+                self.unsettled = true;
             }
             Step::Activate { half, .. } => *self.release_mut(*half) = None,
             Step::WriteConf { revision } => self.revision_begun = self.revision_begun.max(*revision),
@@ -399,6 +397,7 @@ impl State {
             Step::Activate { half, release } => *self.release_mut(half) = Some(release),
             Step::Commit { .. } => {
                 let shift = open.shift.take();
+                self.unsettled = false;
                 if let Some(generation) = shift.and_then(|shift| shift.generation) {
                     self.confirmed = Some(generation);
                 }
@@ -413,7 +412,8 @@ impl State {
         let open = self.open.as_mut().ok_or("no command is open")?;
         open.step = None;
         let shift = open.shift.take().ok_or("no shift is under way")?;
-        self.confirmed = shift.generation.map(|generation| generation + 1);
+        self.confirmed = shift.generation.map(|generation| generation + 1).or(self.confirmed);
+        self.unsettled = false;
         self.traffic = shift.back;
         self.stage = stage_at(open, index);
         Ok(())

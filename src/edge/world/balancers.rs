@@ -50,29 +50,28 @@ impl Live {
     }
 
     pub(super) async fn write_conf(&self, revision: u64) -> Result<Vec<String>, Failure> {
-        let render = || {
-            Ok((
-                render_all(&self.inventory, &self.templates, revision)?,
-                conf_digest(&self.inventory, &self.templates)?,
-            ))
-        };
-        let (confs, digest) = render().map_err(|error: RenderError| nothing(error.to_string()))?;
+        let confs =
+            render_all(&self.inventory, &self.templates, revision).map_err(|error| nothing(error.to_string()))?;
         // `write_conf_all` asks for the inventory's balancers, which are the ones that were rendered.
         let conf = |host: &str| confs[host].clone();
-        let written =
-            self.balancers.write_conf_all(revision, conf).await.map_err(|error| nothing(error.to_string()))?;
-        *self.conf_digest.lock().await = Some(digest);
+        let written = self.balancers.write_conf_all(revision, conf).await.map_err(|error| not_all(&error))?;
         let changed = written.iter().filter(|(_, changed)| *changed).count();
         Ok(vec![format!("changed on {changed} of {} balancers", written.len())])
     }
 
     pub(super) async fn reload_conf(&self, revision: u64) -> Result<Vec<String>, Failure> {
-        let reloaded = self.balancers.reload_conf_all(revision).await.map_err(|error| nothing(error.to_string()))?;
+        let reloaded = self.balancers.reload_conf_all(revision).await.map_err(|error| not_all(&error))?;
         let unwired = reloaded.iter().filter(|(_, how)| *how == Reloaded::NotWired);
         Ok(unwired
             .map(|(host, _)| format!("`{host}` does not include bg's files yet, so it was not reloaded"))
             .collect())
     }
+}
+
+/// Everything was put back, or it is not settled what stands where.
+fn not_all(error: &two_phase::NotAll) -> Failure {
+    let effect = if error.not_put_back.is_empty() { Effect::Nothing } else { Effect::Open };
+    Failure::new(effect, error.to_string())
 }
 
 fn nothing(message: String) -> Failure {

@@ -43,8 +43,6 @@ pub struct Live {
     pub reporter: Reporter,
     /// Artifacts by pool and sha256, inspected once; a deploy puts its own here before it begins.
     pub packed: Mutex<HashMap<String, Arc<Packed>>>,
-    /// What the configuration that was written last hashes to.
-    pub conf_digest: Mutex<Option<String>>,
 }
 
 /// A place with everything that a step needs to know about it.
@@ -133,8 +131,9 @@ impl World for Live {
     }
 
     fn settled_by(&self, step: &Step) -> Vec<Event> {
-        let Step::WriteConf { revision } = step else { return Vec::new() };
-        let digest = self.conf_digest.try_lock().ok().and_then(|digest| digest.clone());
+        // Not when the files are written: until nginx runs them, the balancers are still to be synced.
+        let Step::ReloadConf { revision } = step else { return Vec::new() };
+        let digest = conf_digest(&self.inventory, &self.templates).ok();
         digest.map(|digest| Event::Configured { revision: *revision, digest }).into_iter().collect()
     }
 }
