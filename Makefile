@@ -1,0 +1,43 @@
+# What a developer needs; `make help` lists it.
+CARGO ?= cargo
+DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
+DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
+
+.PHONY: help build install test check fmt clippy deny shellcheck demo playground
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+build: ## Build everything, tests too
+	$(CARGO) build --workspace --all-targets --locked
+
+install: ## Install the two names of the program, bg and bluegreen, into ~/.cargo/bin
+	$(CARGO) install --locked --path .
+
+test: build ## Every test; the end-to-end ones start sshd and nginx on loopback
+	$(CARGO) test --workspace --locked
+
+check: fmt clippy shellcheck ## Before a commit: formatting, lints, and the quick tests
+	$(CARGO) test --workspace --locked --lib
+
+fmt: ## Formatting
+	$(CARGO) fmt --all --check
+
+clippy: ## Lints
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## Bans, licenses and sources of all dependencies
+	$(CARGO) deny check bans licenses sources
+
+shellcheck: ## The scripts, those that run on hosts among them
+	sh scripts/shellcheck.sh
+
+demo: ## The whole journey under load, narrated
+	@sh scripts/install-missing.sh $(DAEMONS)
+	$(CARGO) build --workspace --bins --locked
+	$(DEBUG)/bg-playground demo
+
+playground: ## A site to try by hand, under load, until Ctrl-C
+	@sh scripts/install-missing.sh $(DAEMONS)
+	$(CARGO) build --workspace --bins --locked
+	$(DEBUG)/bg-playground up

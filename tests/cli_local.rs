@@ -1,0 +1,141 @@
+//! Commands that need no host: init, check, help, usage errors; under both names of the program.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+const BLUEGREEN: &str = env!("CARGO_BIN_EXE_bluegreen");
+const BG: &str = env!("CARGO_BIN_EXE_bg");
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(program: &str, dir: &Path, words: &[&str]) -> Ran {
+    let mut command = Command::new(program);
+    let output = command.args(words).current_dir(dir).env_remove("BG_INVENTORY").output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+}
+
+fn document(ran: &Ran) -> Value {
+    assert_eq!(ran.stdout.lines().count(), 1, "one document: {}", ran.stdout);
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+#[test]
+fn init_writes_what_check_accepts_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = run(BG, dir.path(), &["init", "shop"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("wrote `shop/inventory/production.toml`"), "{}", ran.stdout);
+    let shop = dir.path().join("shop");
+    assert_eq!(run(BG, &shop, &["check"]).code, Some(0));
+
+    let inventory = shop.join("inventory/production.toml");
+    fs::write(&inventory, "mine").unwrap();
+    fs::remove_file(shop.join("nginx-templates/http.conf.tera")).unwrap();
+    let ran = run(BG, dir.path(), &["init", "shop"]);
+    assert_eq!(fs::read_to_string(&inventory).unwrap(), "mine");
+    assert!(ran.stdout.contains("wrote `shop/nginx-templates/http.conf.tera`"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("left alone what is there already: `shop/inventory/production.toml`"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn init_writes_through_no_dangling_link() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("inventory")).unwrap();
+    let target = dir.path().join("elsewhere");
+    std::os::unix::fs::symlink(&target, dir.path().join("inventory/production.toml")).unwrap();
+    assert_eq!(run(BG, dir.path(), &["init"]).code, Some(0));
+    assert!(!target.exists());
+}
+
+#[test]
+fn check_shows_every_error_of_the_inventory_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, "[site]\nname = \"Shop\"\njurnal = \"file:x\"\n").unwrap();
+    let ran = run(BG, dir.path(), &["-i", "site.toml", "check"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("site.toml:2:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did you mean `journal`?"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: mend it, then `bg check`"), "{}", ran.stderr);
+
+    let ran = run(BG, dir.path(), &["-i", "site.toml", "check", "--json"]);
+    let document = document(&ran);
+    assert_eq!((document["ok"].clone(), document["exit"].clone()), (false.into(), 2.into()));
+    assert!(document["findings"].as_array().unwrap().len() >= 2);
+    assert!(document["findings"].as_array().unwrap().iter().any(|finding| finding["line"] == 2), "{}", ran.stdout);
+}
+
+#[test]
+fn broken_templates_are_found_before_anything_else_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    run(BG, dir.path(), &["init"]);
+    let inventory = dir.path().join("inventory/production.toml");
+    let text = fs::read_to_string(&inventory).unwrap();
+    fs::write(&inventory, text.replace("# templates =", "templates =")).unwrap();
+    assert_eq!(run(BG, dir.path(), &["check"]).code, Some(0));
+    fs::write(dir.path().join("nginx-templates/http.conf.tera"), "{{ nope }}").unwrap();
+    let ran = run(BG, dir.path(), &["check"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("`templates` cannot be used"), "{}", ran.stderr);
+}
+
+#[test]
+fn every_hint_is_under_the_name_that_was_called() {
+    let dir = tempfile::tempdir().unwrap();
+    for (program, name) in [(BG, "bg"), (BLUEGREEN, "bluegreen")] {
+        let ran = run(program, dir.path(), &["status"]);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.contains(&format!("hint: `{name} init` writes one")), "{}", ran.stderr);
+        assert!(run(program, dir.path(), &["exec", "--help"]).stdout.contains(&format!("\n  {name} exec web/green")));
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_one_document() {
+    let dir = tempfile::tempdir().unwrap();
+    for words in [&["depoly", "--json"][..], &["check", "--host", "--json"], &["--json"]] {
+        let ran = run(BG, dir.path(), words);
+        assert_eq!(ran.code, Some(2), "{words:?}");
+        let document = document(&ran);
+        assert_eq!(document["exit"], 2);
+        assert_eq!((document["stage"].clone(), document["rollout"].clone()), (Value::Null, Value::Null));
+        assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    }
+    let ran = run(BG, dir.path(), &["chekc"]);
+    assert!(ran.stderr.contains("a similar subcommand exists: 'check'"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_json_flag_behind_two_dashes_belongs_to_the_command_that_is_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = run(BG, dir.path(), &["exec", "web", "--nope", "--", "tool", "--json"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stdout.is_empty() && ran.stderr.starts_with("error: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_damaged_journal_is_named_with_its_line_and_the_hosts_are_asked_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    run(BG, dir.path(), &["init"]);
+    let inventory = dir.path().join("inventory/production.toml");
+    let text = fs::read_to_string(&inventory).unwrap();
+    fs::write(&inventory, text.replace("example.net", "invalid")).unwrap();
+    fs::create_dir_all(dir.path().join(".bg/production")).unwrap();
+    fs::write(dir.path().join(".bg/production/journal.jsonl"), "rubbish\n").unwrap();
+    let ran = run(BG, dir.path(), &["status", "--json"]);
+    assert_eq!(ran.code, Some(1));
+    let document = document(&ran);
+    assert!(document["journal"].as_str().unwrap().contains("damaged at line 1"), "{}", ran.stdout);
+    assert_eq!(document["balancers"][0]["reachable"], false);
+    assert_eq!(document["stage"], Value::Null);
+}
