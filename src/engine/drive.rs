@@ -5,13 +5,9 @@ use std::{
     time::Instant,
 };
 
-use bluegreen_core::{
-    rollout::{Before, Command, Direction, Epoch, Event, OpenCommand, Plan, Stage, State, Step},
-    traffic::Traffic,
-};
+use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, Stage, State, Step, Survey};
 
-use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World};
-use bluegreen_core::half::Half;
+use super::{Failure, Journal, JournalError, Report, Reporter, Work, World};
 
 /// How a command ended: the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,14 +83,11 @@ impl Engine<'_> {
         let Some(open) = self.journal.state().open.clone() else {
             return Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume");
         };
-        let index = open.step.as_ref().map_or(open.done, |step| step.index);
-        if open.step.as_ref().is_some_and(|step| step.undoing) {
-            return self.resume_undoing(&open, index).await;
+        match self.journal.state().resume() {
+            Some(Resume::PutBack(index)) => self.resume_undoing(&open, index).await,
+            Some(Resume::From(index)) => self.drive(index).await,
+            None => Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume"),
         }
-        // A commit is never continued by itself: the receiving half may have died meanwhile, so its shift is prepared
-        // (and checked) anew, with numbers of its own.
-        let commit = matches!(open.plan.steps.get(index).map(|planned| &planned.step), Some(Step::Commit { .. }));
-        self.drive(if commit { index.saturating_sub(1) } else { index }).await
     }
 
     async fn resume_undoing(&mut self, open: &OpenCommand, index: usize) -> Outcome {
@@ -154,95 +147,79 @@ impl Engine<'_> {
                 return Err(self.fail_unstarted(failure));
             }
         };
-        self.journal.append(vec![Event::StepStarted { step: index, before: before.clone() }])?;
+        let begun = self.journal.append(vec![Event::StepStarted { step: index, before: before.clone() }]);
+        begun.map_err(|error| self.lost(error))?;
         match self.perform(step, &before).await {
             Ok(notes) => {
                 let mut events = self.world.settled_by(step);
                 events.extend(self.journal.state().finish(index, notes.clone()));
-                self.journal.append(events)?;
+                self.journal.append(events).map_err(|error| self.lost(error))?;
                 (self.reporter)(Report::StepDone { step: words, elapsed: started.elapsed(), notes });
                 Ok(())
             }
             Err(failure) => {
                 (self.reporter)(Report::StepFailed { step: words, elapsed: started.elapsed() });
-                Err(self.fail(step, index, failure).await)
+                Err(self.fail(index, failure).await)
             }
         }
     }
 
-    /// What is recorded before the step; for a shift the generations are chosen here.
-    async fn before(&mut self, step: &Step, index: usize) -> Result<Before, Failure> {
+    /// What is recorded before the step; before a shift the balancers are looked at.
+    async fn before(&self, step: &Step, index: usize) -> Result<Before, Failure> {
         let state = self.journal.state();
-        let open_shift = state.open.as_ref().and_then(|open| open.shift.clone());
-        Ok(match step {
-            Step::Prepare { .. } => {
-                let survey = self.world.survey(state, step).await?;
-                let retried = open_shift.filter(|shift| shift.prepare == index);
-                let back = match (&retried, state.stage) {
-                    (Some(shift), _) => shift.back.clone(),
-                    (None, Some(_)) => state.traffic.clone(),
-                    // Before the first tree stands, every nginx that includes bg's files sends everything to blue.
-                    (None, None) => Traffic::on(Half::Blue, &[]),
-                };
-                let generation =
-                    (!survey.settled || retried.is_some()).then_some(1 + state.generation.max(survey.highest));
-                Before { generation, traffic: Some(back), ..Before::default() }
-            }
-            Step::Commit { .. } => Before {
-                generation: open_shift.as_ref().and_then(|shift| shift.generation),
-                traffic: open_shift.map(|shift| shift.back),
-                ..Before::default()
-            },
-            Step::Place { half, .. } | Step::Activate { half, .. } => {
-                Before { release: state.release(*half), ..Before::default() }
-            }
-            Step::WriteConf { .. } => Before { revision: Some(state.revision), ..Before::default() },
-            _ => Before::default(),
-        })
+        let survey = match step {
+            Step::Prepare { .. } => self.world.survey(state, step).await?,
+            _ => Survey { highest: 0, settled: false },
+        };
+        Ok(state.before(index, survey))
     }
 
     async fn perform(&self, step: &Step, before: &Before) -> Result<Vec<String>, Failure> {
         let state = self.journal.state();
-        let epoch = epoch(state);
+        let epoch = state.epoch();
         self.world.perform(Work { state, step, before, epoch: &epoch }).await
     }
 
     /// A step that failed before it was begun: nothing was sent.
     fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
-        let exit = exit_of(self.journal.state(), &failure);
-        if exit == Exit::Open {
-            return self.left(exit, failure);
+        let failed = self.journal.state().failed(failure.effect, false);
+        let events = vec![Event::CommandEnded { done: false, why: Some(failure.message.clone()) }];
+        match exit_of(failed) {
+            Exit::Open => self.left(Exit::Open, failure),
+            exit => match self.journal.append(events) {
+                Ok(()) => self.left(exit, failure),
+                Err(error) => self.lost(error),
+            },
         }
-        let ended = Event::CommandEnded { done: false, why: Some(failure.message.clone()) };
-        if let Err(error) = self.journal.append(vec![ended]) {
-            return error.into();
-        }
-        self.left(exit, failure)
     }
 
-    async fn fail(&mut self, step: &Step, index: usize, failure: Failure) -> Outcome {
-        if let Step::Commit { direction: Direction::Forward, .. } = step
-            && self.journal.state().open.as_ref().and_then(|open| open.shift.as_ref()).is_some()
-        {
+    async fn fail(&mut self, index: usize, failure: Failure) -> Outcome {
+        let failed = self.journal.state().failed(failure.effect, true);
+        if failed == Failed::PutBack {
             return self.fail_commit(index, failure).await;
         }
-        let why = failure.message.clone();
+        let (why, exit) = (failure.message.clone(), exit_of(failed));
         let mut events = vec![Event::StepFailed { step: index, why: why.clone(), undoing: false }];
-        let state = self.journal.state();
-        let exit = exit_of(state, &failure);
         if exit != Exit::Open {
             events.push(Event::CommandEnded { done: false, why: Some(why) });
         }
-        if let Err(error) = self.journal.append(events) {
-            return error.into();
+        match self.journal.append(events) {
+            Ok(()) => self.left(exit, failure),
+            Err(error) => self.lost(error),
         }
-        self.left(exit, failure)
+    }
+
+    /// The journal could not be appended to: what was done last is not recorded, and a begun command stays open.
+    fn lost(&self, error: JournalError) -> Outcome {
+        let state = self.journal.state();
+        let exit = if state.open.is_some() { Exit::Open } else { Exit::Failed };
+        Outcome { exit, message: error.message, hint: Some(format!("make room or mend that, then {}", ways_on(state))) }
     }
 
     async fn fail_commit(&mut self, index: usize, failure: Failure) -> Outcome {
         let failed = Event::StepFailed { step: index, why: failure.message.clone(), undoing: true };
         if let Err(error) = self.journal.append(vec![failed]) {
-            return error.into();
+            return self.lost(error);
         }
         match self.undo(index).await {
             Ok(()) => {
@@ -264,17 +241,18 @@ impl Engine<'_> {
             return Err(Outcome::new(Exit::Failed, "the open command's plan is shorter than its journal says"));
         };
         let before = open.step.map(|step| step.before).unwrap_or_default();
-        let epoch = epoch(state);
+        let epoch = state.epoch();
         let work = Work { state, step: &planned.step, before: &before, epoch: &epoch };
         match self.world.put_back(work).await {
             Ok(()) => {
                 let why = Some("a balancer failed, and all were put back".to_owned());
-                self.journal.append(vec![Event::Undone { step: index }, Event::CommandEnded { done: false, why }])?;
-                Ok(())
+                let events = vec![Event::Undone { step: index }, Event::CommandEnded { done: false, why }];
+                self.journal.append(events).map_err(|error| self.lost(error))
             }
             Err(hosts) => {
                 let list: Vec<String> = hosts.iter().map(|(host, said)| format!("`{host}`: {said}")).collect();
-                self.journal.append(vec![Event::UndoFailed { step: index, hosts }])?;
+                let recorded = self.journal.append(vec![Event::UndoFailed { step: index, hosts }]);
+                recorded.map_err(|error| self.lost(error))?;
                 let state = self.journal.state();
                 Err(Outcome {
                     exit: Exit::Open,
@@ -300,26 +278,13 @@ impl Engine<'_> {
     }
 }
 
-/// How the command ends, or whether it stays open.
-fn exit_of(state: &State, failure: &Failure) -> Exit {
-    let Some(open) = &state.open else { return Exit::Failed };
-    let begun_abort = matches!(open.command, Command::Abort) && open.done > 0;
-    match failure.effect {
-        // Balancers may differ: no command is over before they are settled.
-        _ if state.unsettled => Exit::Open,
-        Effect::Open => Exit::Open,
-        // An abort stays open until it is through: `abort` and `resume` both go on with it.
-        Effect::Unhealthy if begun_abort => Exit::Open,
-        Effect::Unhealthy => Exit::Unhealthy,
-        Effect::Refused if open.done == 0 => Exit::Refused,
-        Effect::Refused => Exit::Open,
-        Effect::Nothing => Exit::Failed,
+fn exit_of(failed: Failed) -> Exit {
+    match failed {
+        Failed::PutBack | Failed::StaysOpen => Exit::Open,
+        Failed::Over => Exit::Failed,
+        Failed::Unhealthy => Exit::Unhealthy,
+        Failed::Refused => Exit::Refused,
     }
-}
-
-fn epoch(state: &State) -> Epoch {
-    let n = state.open.as_ref().and_then(|open| open.step.as_ref()).map_or(0, |step| step.epoch);
-    Epoch { journal: state.journal.clone().unwrap_or_default(), n }
 }
 
 fn sentence(text: &str) -> String {

@@ -4,6 +4,7 @@ mod drive;
 mod report;
 mod world;
 
+pub use bluegreen_core::rollout::{Effect, Survey};
 pub use drive::{Engine, Exit, Outcome, describe_stage, ways_on};
 pub use report::{Report, Reporter};
-pub use world::{Effect, Failure, Journal, JournalError, Survey, Work, World};
+pub use world::{Failure, Journal, JournalError, Work, World};

@@ -1,20 +1,7 @@
 //! What the engine asks of the world, as two small traits.
 
 use async_trait::async_trait;
-use bluegreen_core::rollout::{Before, Epoch, Event, State, Step};
-
-/// What a failed step means for the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// The step changed nothing that matters: the command is over and the stage is as before (exit 1).
-    Nothing,
-    /// A release, a server or its health is at fault: the command is over, no traffic moved to it (exit 4).
-    Unhealthy,
-    /// It is not settled how far the step got, or it ran out of time: the command stays open (exit 5).
-    Open,
-    /// Somebody else's work stands in the way (a fence, a foreign journal): refused, and the command stays as it is.
-    Refused,
-}
+use bluegreen_core::rollout::{Before, Effect, Epoch, Event, State, Step, Survey};
 
 /// A step that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +25,6 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
-}
-
-/// What the balancers have, before generations are chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Survey {
-    /// The highest generation found on any balancer, 0 when there is none.
-    pub highest: u64,
-    /// Whether every balancer runs the wanted content in the generation that was confirmed last.
-    pub settled: bool,
 }
 
 /// One step to be performed.

@@ -1,6 +1,7 @@
 //! The rollout machine: stages, steps, plans, events, and the state that replaying them gives.
 
 mod command;
+mod drive;
 mod event;
 mod plan;
 mod stage;
@@ -8,6 +9,7 @@ mod state;
 mod step;
 
 pub use command::{Command, Verb};
+pub use drive::{Effect, Failed, Resume, Survey};
 pub use event::{By, DecodeError, Entry, Event, FORMAT, decode, encode};
 pub use plan::{Plan, PlanError, Planned, plan, settle};
 pub use stage::{Refusal, Stage, Transition, table};

@@ -1,0 +1,133 @@
+//! What the driver of a plan decides, as pure functions of the state: where to go on, what to record, how a failure ends.
+
+use super::{
+    command::{Command, Verb},
+    state::State,
+    step::{Before, Direction, Epoch, Step},
+};
+use crate::{half::Half, traffic::Traffic};
+
+/// What a failed step means for the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The step changed nothing that matters: the command is over and the stage is as before (exit 1).
+    Nothing,
+    /// A release, a server or its health is at fault: the command is over, no traffic moved to it (exit 4).
+    Unhealthy,
+    /// It is not settled how far the step got, or it ran out of time: the command stays open (exit 5).
+    Open,
+    /// Somebody else's work stands in the way (a fence, a foreign journal): refused, and the command stays as it is.
+    Refused,
+}
+
+/// What becomes of a command whose step failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failed {
+    /// Every balancer is put back first; the command is over only when all confirm.
+    PutBack,
+    /// It stays open: `resume` or `abort` go on.
+    StaysOpen,
+    /// It is over, and everything is as it was before.
+    Over,
+    /// It is over: the release could not be made healthy.
+    Unhealthy,
+    /// It is over before it did anything.
+    Refused,
+}
+
+/// Where `resume` goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resume {
+    /// The commit at this index had begun to be undone: every balancer is put back.
+    PutBack(usize),
+    /// From the step at this index.
+    From(usize),
+}
+
+/// What the balancers have, before generations are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// The highest generation found on any balancer, 0 when there is none.
+    pub highest: u64,
+    /// Whether every balancer runs the wanted content in the generation that was confirmed last.
+    pub settled: bool,
+}
+
+impl State {
+    /// Whether an open command lets `command` begin: only what leads traffic back to blue ends an interrupted command.
+    pub fn admits(&self, command: &Command) -> bool {
+        self.open.is_none() || command.verb().is_some_and(Verb::leads_back)
+    }
+
+    /// Where the open command goes on; `None` when none is open.
+    pub fn resume(&self) -> Option<Resume> {
+        let open = self.open.as_ref()?;
+        let index = open.step.as_ref().map_or(open.done, |step| step.index);
+        if open.step.as_ref().is_some_and(|step| step.undoing) {
+            return Some(Resume::PutBack(index));
+        }
+        // A commit is never continued by itself: the receiving half may have died meanwhile, so its shift is prepared
+        // (and checked) anew, with numbers of its own.
+        let commit = matches!(open.plan.steps.get(index).map(|planned| &planned.step), Some(Step::Commit { .. }));
+        Some(Resume::From(if commit { index.saturating_sub(1) } else { index }))
+    }
+
+    /// What is recorded before the step at `index`; for a shift the generations are chosen here.
+    pub fn before(&self, index: usize, survey: Survey) -> Before {
+        let Some(open) = &self.open else { return Before::default() };
+        let Some(planned) = open.plan.steps.get(index) else { return Before::default() };
+        let shift = open.shift.as_ref();
+        match &planned.step {
+            Step::Prepare { .. } => {
+                let retried = shift.filter(|shift| shift.prepare == index);
+                let back = match (retried, self.stage) {
+                    (Some(shift), _) => shift.back.clone(),
+                    (None, Some(_)) => self.traffic.clone(),
+                    // Before the first tree stands, every nginx that includes bg's files sends everything to blue.
+                    (None, None) => Traffic::on(Half::Blue, &[]),
+                };
+                let settled = survey.settled && retried.is_none();
+                let generation = (!settled).then_some(1 + self.generation.max(survey.highest));
+                Before { generation, traffic: Some(back), ..Before::default() }
+            }
+            Step::Commit { .. } => Before {
+                generation: shift.and_then(|shift| shift.generation),
+                traffic: shift.map(|shift| shift.back.clone()),
+                ..Before::default()
+            },
+            Step::Place { half, .. } | Step::Activate { half, .. } => {
+                Before { release: self.release(*half), ..Before::default() }
+            }
+            Step::WriteConf { .. } => Before { revision: Some(self.revision), ..Before::default() },
+            _ => Before::default(),
+        }
+    }
+
+    /// What becomes of the open command when its step under way failed with `effect`; `started`: whether the step's
+    /// `StepStarted` is in the journal.
+    pub fn failed(&self, effect: Effect, started: bool) -> Failed {
+        let Some(open) = &self.open else { return Failed::Over };
+        let step = open.at().map(|planned| &planned.step);
+        if started && open.shift.is_some() && matches!(step, Some(Step::Commit { direction: Direction::Forward, .. })) {
+            return Failed::PutBack;
+        }
+        let begun_abort = matches!(open.command, Command::Abort) && open.done > 0;
+        match effect {
+            // Balancers may differ: no command is over before they are settled.
+            _ if self.unsettled => Failed::StaysOpen,
+            Effect::Open => Failed::StaysOpen,
+            // An abort stays open until it is through: `abort` and `resume` both go on with it.
+            Effect::Unhealthy if begun_abort => Failed::StaysOpen,
+            Effect::Unhealthy => Failed::Unhealthy,
+            Effect::Refused if open.done == 0 => Failed::Refused,
+            Effect::Refused => Failed::StaysOpen,
+            Effect::Nothing => Failed::Over,
+        }
+    }
+
+    /// The right to change servers that the step under way has.
+    pub fn epoch(&self) -> Epoch {
+        let n = self.open.as_ref().and_then(|open| open.step.as_ref()).map_or(0, |step| step.epoch);
+        Epoch { journal: self.journal.clone().unwrap_or_default(), n }
+    }
+}
