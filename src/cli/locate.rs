@@ -6,7 +6,7 @@ use std::{
 };
 
 use bluegreen_core::{
-    inventory::{self, Inventory, JournalLocation},
+    inventory::{self, Inventory},
     nginx::conf::Templates,
 };
 
@@ -14,6 +14,7 @@ use super::{error::CliError, templates};
 use crate::{
     edge::journal::{self, Reading},
     engine::{Exit, Outcome},
+    site::journal_dir,
 };
 
 /// The folder that inventories are looked for in.
@@ -28,8 +29,6 @@ pub struct Located {
     pub file: String,
     /// What relative paths in it resolve from: the parent of `inventory/`, else its own folder.
     pub base: PathBuf,
-    /// Its text.
-    pub text: String,
     /// What it says.
     pub inventory: Inventory,
     /// What its balancers' files are rendered from.
@@ -50,19 +49,14 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
         .map_err(|findings| CliError::Inventory { file: file.clone(), findings: Box::new(findings) })?;
     let base = base_of(&path);
     let templates = templates::load(inventory.templates.as_ref().map(|dir| base.join(dir)), &inventory)?;
-    Ok(Located { base, name, file, text, inventory, templates })
+    Ok(Located { base, name, file, inventory, templates })
 }
 
 impl Located {
     /// The site's journal, without its lock.
     pub fn journal(&self) -> Result<Reading, CliError> {
-        let JournalLocation::File(path) = &self.inventory.journal;
-        journal::read(&self.resolve(path)).map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
-    }
-
-    /// A path of the inventory's, absolute.
-    pub fn resolve(&self, path: &str) -> PathBuf {
-        self.base.join(path)
+        let dir = journal_dir(&self.inventory, &self.base);
+        journal::read(&dir).map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
     }
 }
 

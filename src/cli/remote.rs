@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use super::{error::CliError, locate::Located};
-use crate::edge::host::{Hosts, SshSettings};
+use crate::{
+    edge::host::{Hosts, SshSettings},
+    site::ssh_settings,
+};
 
 /// The hosts of one inventory, not connected yet.
 pub fn hosts(located: &Located, connect_timeout: Duration) -> Hosts {
-    let ssh = &located.inventory.ssh;
-    Hosts::new(SshSettings {
-        user: ssh.user.clone(),
-        config: ssh.config.as_ref().map(|path| located.resolve(path)),
-        connect_timeout,
-        parallel: ssh.parallel,
-    })
+    Hosts::new(SshSettings { connect_timeout, ..ssh_settings(&located.inventory, &located.base) })
 }
 
 /// Runs `work` with connections to the inventory's hosts. `None`: ended by Ctrl-C, and everything that it ran with it.

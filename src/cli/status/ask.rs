@@ -5,17 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bluegreen_core::{
     half::Half,
     inventory::{Inventory, Place, Pool},
-    nginx::{
-        conf::{Templates, render},
-        tree::tree,
-    },
+    nginx::{conf::Templates, tree::tree},
     rollout::State,
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::edge::{
-    balancer::{Balancers, ConfFile, Current, Look, Standing},
+    balancer::{Balancers, Current, Look, Standing},
+    check::conf_differences,
     health::{Depth, Probe, Verdict},
     host::{Hosts, fan_out},
     server::{self, Bounds},
@@ -132,20 +129,7 @@ impl Asking<'_> {
             Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => Some(why),
             Standing::Foreign { journal, .. } => Some(format!("its tree is of another journal, `{journal}`")),
         };
-        tree.or_else(|| self.conf_differs(look, state.revision))
-    }
-
-    fn conf_differs(&self, look: &Look, revision: u64) -> Option<String> {
-        let balancer = self.inventory.balancer(&look.host)?;
-        let wanted = render(self.inventory, balancer, revision, self.templates).ok()?;
-        let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
-        let differing = files.into_iter().find_map(|(name, found, wanted)| match found {
-            ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
-            ConfFile::Present { .. } => Some(format!("`{name}` is not what the inventory says")),
-            ConfFile::Absent => Some(format!("`{name}` is missing")),
-            ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
-        });
-        differing
+        tree.or_else(|| conf_differences(self.inventory, self.templates, state.revision, look).into_iter().next())
     }
 
     async fn pools(&self, viewpoints: &[String]) -> Vec<(String, PoolSeen)> {
@@ -213,8 +197,4 @@ impl Asking<'_> {
 
 fn unreached(host: String, why: String) -> BalancerSeen {
     BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why) }
-}
-
-fn sha256_of(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

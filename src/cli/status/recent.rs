@@ -1,6 +1,6 @@
 //! What changed in the last hour, out of the journal.
 
-use bluegreen_core::rollout::{Command, Entry, Event, State};
+use bluegreen_core::rollout::{Command, Entry, Event, Stage, State};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -58,7 +58,8 @@ fn words(entry: &Entry, before: &State, after: &State) -> Vec<String> {
         && let Some(stage) = after.stage
     {
         words.push(format!("{stage}: {}", after.traffic));
-    } else if before.traffic != after.traffic {
+    } else if before.traffic != after.traffic && after.stage == Some(Stage::Canary) {
+        // Elsewhere the stage says it, when it is reached.
         words.push(after.traffic.to_string());
     }
     words

@@ -6,6 +6,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{ask::PlaceSeen, report::Report};
 use crate::cli::screen::Screen;
 
+/// Changes of the last hour that are shown; JSON has all of them.
+const SHOWN: usize = 12;
+
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
     let blocks =
@@ -177,8 +180,10 @@ fn recent(report: &Report, zone: &TimeZone) -> Vec<String> {
     if report.recent.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec!["last hour".to_owned()];
-    for change in &report.recent {
+    let earlier = report.recent.len().saturating_sub(SHOWN);
+    let more = if earlier > 0 { format!(" (and {earlier} changes before)") } else { String::new() };
+    let mut lines = vec![format!("last hour{more}")];
+    for change in report.recent.iter().skip(earlier) {
         let at = change.at.parse::<Timestamp>().ok();
         let at = at.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string());
         let user = change.by.split('@').next().unwrap_or_default();

@@ -1,6 +1,10 @@
 //! One balancer: rights, tools, space, bg's files, nginx's wiring, and what the workers answer.
 
-use bluegreen_core::{nginx::conf::render, rollout::State};
+use bluegreen_core::{
+    inventory::Inventory,
+    nginx::conf::{Templates, render},
+    rollout::State,
+};
 use sha2::{Digest, Sha256};
 
 use super::{Checking, Finding, HostReport};
@@ -91,7 +95,9 @@ impl Checking<'_> {
             found.push(Finding::new(message, format!("Run there as root: chown -R {} {dir}/live", look.user)));
         }
         if self.state.journal.is_some() && self.state.revision > 0 {
-            found.extend(self.conf(look));
+            let differences = conf_differences(self.inventory, self.templates, self.state.revision, look);
+            let fix = "`bg sync` writes it again";
+            found.extend(differences.into_iter().map(|message| Finding::new(message, fix)));
         }
         let journal = self.state.journal.as_deref().unwrap_or_default();
         let sync = "`bg sync` writes it again";
@@ -107,22 +113,6 @@ impl Checking<'_> {
             Standing::Ours(_) | Standing::Nothing => {}
         }
         found
-    }
-
-    fn conf(&self, look: &Look) -> Vec<Finding> {
-        let balancer = self.inventory.balancer(&look.host);
-        let wanted = balancer.and_then(|b| render(self.inventory, b, self.state.revision, self.templates).ok());
-        let Some(wanted) = wanted else { return Vec::new() };
-        let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
-        let wrong = |(name, found, wanted): (&str, &ConfFile, String)| match found {
-            ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
-            ConfFile::Present { .. } => {
-                Some(format!("`{name}` is not what the inventory says, or was changed by hand"))
-            }
-            ConfFile::Absent => Some(format!("`{name}` is missing")),
-            ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
-        };
-        files.into_iter().filter_map(wrong).map(|message| Finding::new(message, "`bg sync` writes it again")).collect()
     }
 
     async fn wiring(&self, balancers: &Balancers, look: &Look, report: &mut HostReport) {
@@ -202,6 +192,21 @@ fn facts(output: &str) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// How http.conf and server.conf on a balancer differ from what the inventory says at `revision`; empty: not at all.
+pub fn conf_differences(inventory: &Inventory, templates: &Templates, revision: u64, look: &Look) -> Vec<String> {
+    let balancer = inventory.balancer(&look.host);
+    let wanted = balancer.and_then(|balancer| render(inventory, balancer, revision, templates).ok());
+    let Some(wanted) = wanted else { return Vec::new() };
+    let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
+    let wrong = |(name, found, wanted): (&str, &ConfFile, String)| match found {
+        ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
+        ConfFile::Present { .. } => Some(format!("`{name}` is not what the inventory says, or was changed by hand")),
+        ConfFile::Absent => Some(format!("`{name}` is missing")),
+        ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
+    };
+    files.into_iter().filter_map(wrong).collect()
 }
 
 fn sha256_of(text: &str) -> String {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bluegreen_core::{half::Half, inventory::Inventory, nginx::conf::Templates, rollout::State};
 
+pub use balancer::conf_differences;
+
 use super::{
     balancer::Balancers,
     host::{Hosts, fan_out},

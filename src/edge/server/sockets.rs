@@ -104,10 +104,11 @@ impl Table {
         Ok(table)
     }
 
-    /// Only connections to the place's own address count where something listens on exactly that; else, behind a
-    /// listener on every address or a translated address, all of the port do.
+    /// Only connections to the place's own address count where something listens on exactly that, or nothing does on
+    /// every address; else, behind a listener on every address or a translated address, all of the port do.
     pub(super) fn peers(&self, place: &Place, expected: &[IpNet]) -> Vec<Peer> {
-        let exact = address_of(place).filter(|address| self.listening.contains(address));
+        let everywhere = self.listening.iter().any(IpAddr::is_unspecified);
+        let exact = address_of(place).filter(|at| self.listening.contains(at) || self.is_own(at) && !everywhere);
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for (local, remote) in &self.established {
             let ours = exact.is_none_or(|address| address == *local);
@@ -121,10 +122,14 @@ impl Table {
         peers
     }
 
+    fn is_own(&self, address: &IpAddr) -> bool {
+        address.is_loopback() || self.own.contains(address)
+    }
+
     /// A listener on another of the host's addresses is another server, but only if the place's is one of them too:
     /// through a translated address any of them may be reached.
     pub(super) fn listens(&self, place: &Place) -> bool {
-        let exact = address_of(place).filter(|address| address.is_loopback() || self.own.contains(address));
+        let exact = address_of(place).filter(|address| self.is_own(address));
         self.listening.iter().any(|at| at.is_unspecified() || exact.is_none_or(|address| address == *at))
     }
 }

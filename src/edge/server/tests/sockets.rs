@@ -41,6 +41,7 @@ fn peers_of_the_places_own_address_are_counted_and_the_expected_left_out() {
     assert_eq!(table.peers(&place, &["127.9.1.2/32".parse().unwrap()]), [peer("127.9.1.1", 2), peer("127.9.1.3", 1)]);
     assert!(table.listens(&place));
     assert!(!table.listens(&place_at(&bench, "127.9.0.3", port)));
+    assert!(table.peers(&place_at(&bench, "127.9.0.3", port), &[]).is_empty());
     // By a name, every connection to the port counts.
     assert_eq!(table.peers(&place_at(&bench, "web1", port), &[]).len(), 4);
 }
