@@ -1,4 +1,5 @@
 //! Commands that only read, on a playground: `exec`, `status`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use bg_playground::{Playground, Result};
 use serde_json::Value;

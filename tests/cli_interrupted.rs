@@ -1,4 +1,5 @@
 //! Ctrl-C, and what is said and done about a command that was interrupted or is still under way.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::{
     io::{BufRead, BufReader},

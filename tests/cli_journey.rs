@@ -1,4 +1,5 @@
 //! The shortest journey through every command, as a user sees it: what is printed, the JSON, the exit codes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use bg_playground::{Playground, Ran, Result};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Commands that need no host: init, check, help, usage errors; under both names of the program.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::{fs, path::Path, process::Command};
 

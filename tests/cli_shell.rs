@@ -1,4 +1,5 @@
 //! The shells' own `bg` keeps its uses, and everything else runs the program: in real bash, zsh and fish.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! What the documents say is what the program does.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::{fs, path::PathBuf};
 

@@ -68,7 +68,7 @@ async fn every_drift_is_seen_by_a_look_and_a_broken_bucket_by_the_workers() {
     std::fs::remove_file(&bucket).unwrap();
     std::os::unix::fs::symlink("../../full", &bucket).unwrap();
 
-    std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o0)).unwrap();
     assert!(matches!(standing().await, Standing::Drifted { .. } | Standing::Damaged { .. }), "an unreadable tree");
     std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(matches!(standing().await, Standing::Ours(_)));

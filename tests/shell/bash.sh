@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=/dev/null
 # Two stopped jobs are set going by `bg` in every way that bash knows; then the program is called.
 set -m
 . "$1"
