@@ -14,6 +14,7 @@ mod rollout;
 mod screen;
 mod shell;
 mod status;
+mod stop;
 mod templates;
 
 use std::{ffi::OsString, path::PathBuf};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{error::CliError, locate::Located};
+use super::{error::CliError, locate::Located, stop::Stop};
 use crate::{
     edge::host::{Hosts, SshSettings},
     site::ssh_settings,
@@ -17,9 +17,10 @@ pub fn hosts(located: &Located, connect_timeout: Duration) -> Hosts {
 pub fn with_hosts<T>(located: &Located, work: impl AsyncFnOnce(Hosts) -> T) -> Result<Option<T>, CliError> {
     let hosts = hosts(located, Duration::from_millis(located.inventory.ssh.connect_timeout_ms));
     runtime()?.block_on(async {
+        let mut stop = listen()?;
         let ended = tokio::select! {
             done = work(hosts.clone()) => Some(done),
-            _ = tokio::signal::ctrl_c() => None,
+            () = stop.asked() => None,
         };
         hosts.close().await;
         Ok(ended)
@@ -29,4 +30,9 @@ pub fn with_hosts<T>(located: &Located, work: impl AsyncFnOnce(Hosts) -> T) -> R
 /// The runtime of a command that talks to hosts.
 pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::file("start", "the runtime"))
+}
+
+/// What asks the command to stop, from now on.
+pub fn listen() -> Result<Stop, CliError> {
+    Stop::listen().map_err(CliError::file("listen for", "signals"))
 }

@@ -9,21 +9,33 @@ use std::{
     },
 };
 
-use bluegreen_core::{inventory::Inventory, inventory::parse_canary, traffic::SegmentShare};
+use bluegreen_core::{
+    inventory::{Inventory, parse_canary},
+    rollout::OpenCommand,
+    traffic::SegmentShare,
+};
 
 use super::{
     Context,
     answer::Answer,
     args::{Cmd, NewRelease},
     error::CliError,
+    locate::Located,
     progress,
+    remote::{listen, runtime},
+    screen::Screen,
+    stop::Stop,
 };
-use crate::site::{Asked, Finished, Site, Wanted};
+use crate::{
+    engine::{Exit, describe_stage, ways_on},
+    site::{Asked, Finished, Site, Wanted},
+};
 
 /// Does what was asked, with Ctrl-C finishing the step under way and a second one leaving at once.
 pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
     let located = context.inventory()?;
     let (asked, dry_run) = asked(&located.inventory, command)?;
+    let seen = located.clone();
     let interrupted = Arc::new(AtomicBool::new(false));
     let reporter = progress::reporter(context.screen);
     let site = Site::new(
@@ -34,22 +46,37 @@ pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
         reporter,
         interrupted.clone(),
     );
-    let runtime = tokio::runtime::Runtime::new().map_err(CliError::file("start", "the asynchronous runtime"))?;
-    let finished = runtime.block_on(async {
-        tokio::spawn(watch_ctrl_c(context.screen, interrupted));
-        site.run(asked, dry_run).await
-    });
+    let finished = runtime()?.block_on(async {
+        tokio::spawn(watch_stop(listen()?, context.screen, interrupted, seen));
+        Ok::<Finished, CliError>(site.run(asked, dry_run).await)
+    })?;
     Ok(answer(context, finished))
 }
 
-async fn watch_ctrl_c(screen: super::screen::Screen, interrupted: Arc<AtomicBool>) {
-    while tokio::signal::ctrl_c().await.is_ok() {
+/// The first time the step under way is finished, the second time the program leaves at once.
+async fn watch_stop(mut stop: Stop, screen: Screen, interrupted: Arc<AtomicBool>, located: Located) {
+    loop {
+        stop.asked().await;
         if interrupted.swap(true, Ordering::SeqCst) {
-            screen.err("leaving at once: the step under way is not finished; `bg status` shows where things stand");
-            exit(130);
+            screen.answer(&left_at_once(&located));
+            exit(Exit::Interrupted as i32);
         }
         screen.err("stopping after the step under way; Ctrl-C again leaves at once");
     }
+}
+
+fn left_at_once(located: &Located) -> Answer {
+    let answer = |message| Answer::new(Exit::Interrupted, message);
+    let Ok(reading) = located.journal() else {
+        return answer("left at once".to_owned()).hint("`bg status` shows where things stand");
+    };
+    let state = &reading.state;
+    let at = state.open.as_ref().and_then(OpenCommand::at).map(|planned| planned.step.to_string());
+    let message = match at {
+        Some(step) => format!("left at once: how far the step `{step}` got is not known; {}", describe_stage(state)),
+        None => format!("left at once: nothing was begun; {}", describe_stage(state)),
+    };
+    answer(message).at(state).hint(ways_on(state))
 }
 
 fn answer(context: &Context, finished: Finished) -> Answer {
@@ -58,7 +85,7 @@ fn answer(context: &Context, finished: Finished) -> Answer {
         answer = answer.at(state);
     }
     match finished.text {
-        Some(text) if context.screen.json => answer.with("text", text.into()),
+        Some(text) if context.screen.json => answer.with("text", context.screen.named(&text).into()),
         Some(text) => {
             context.screen.out(text.trim_end());
             answer

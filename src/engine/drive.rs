@@ -70,6 +70,15 @@ impl Engine<'_> {
     /// Begins `command` with its plan and carries it out. An open command is superseded, and `also` recorded, in the same
     /// append.
     pub async fn run(&mut self, command: &Command, plan: &Plan, also: Vec<Event>) -> Outcome {
+        if self.interrupted.load(Ordering::SeqCst) {
+            let state = self.journal.state();
+            let message = format!(
+                "stopped as asked before `{}` began: nothing was touched; {}",
+                command.as_str(),
+                describe_stage(state)
+            );
+            return Outcome { exit: Exit::Interrupted, message, hint: Some(ways_on(state)) };
+        }
         let mut events = self.journal.state().begin(command, plan, self.digest);
         events.extend(also);
         if let Err(error) = self.journal.append(events) {
@@ -303,6 +312,9 @@ pub fn describe_stage(state: &State) -> String {
 
 /// The commands that go on from here, as a hint.
 pub fn ways_on(state: &State) -> String {
+    if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
+        return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
+    }
     if state.open.is_some() {
         return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
             .to_owned();

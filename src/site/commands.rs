@@ -74,6 +74,7 @@ impl Site {
         let state = self.peek()?;
         self.same_site(&state)?;
         if state.stage.is_some() {
+            self.same_digest(&state)?;
             return self.set_up_already(state).await;
         }
         let release = self.make_release(wanted, state.next_version()).await?;
@@ -254,10 +255,7 @@ impl Site {
             // Of an open abort it is the same as resume.
             Some(Command::Abort) => return self.resume(dry_run).await,
             Some(Command::Setup { .. }) => {
-                return Err(refused(
-                    "the setup was interrupted, and there is nothing to go back to",
-                    "`bg setup` again",
-                ));
+                return Err(refused_here("the setup was interrupted, and there is nothing to go back to", &state));
             }
             _ => {}
         }
@@ -288,6 +286,9 @@ impl Site {
         let state = self.peek()?;
         self.same_site(&state)?;
         let Some(open) = state.open.clone() else {
+            if state.journal.is_none() {
+                self.refuse_other_journals(&state).await?;
+            }
             return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
         };
         self.same_digest(&state)?;

@@ -132,9 +132,14 @@ impl Site {
         Ok(journal)
     }
 
-    /// The state without the lock, for dry runs and for what is refused before a journal would be made.
+    /// The state without the lock, for dry runs and for what is refused before a journal would be made. Refused while
+    /// another command holds the lock: what it has open is under way, not interrupted.
     fn peek(&self) -> Result<State, Outcome> {
-        read(&journal_dir(&self.inventory, &self.base)).map(|reading| reading.state).map_err(not_opened)
+        let reading = read(&journal_dir(&self.inventory, &self.base)).map_err(not_opened)?;
+        match reading.holder {
+            Some(holder) => Err(not_opened(OpenError::Locked { holder: Some(holder).filter(|said| !said.is_empty()) })),
+            None => Ok(reading.state),
+        }
     }
 
     async fn drive(&self, journal: &mut FileJournal, command: &Command, plan: &Plan, also: Vec<Event>) -> Outcome {

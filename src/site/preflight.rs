@@ -64,6 +64,10 @@ impl Site {
     pub(super) fn same_digest(&self, state: &State) -> Result<(), Outcome> {
         let digest = self.inventory.digest();
         match &state.digest {
+            Some(known) if *known != digest && state.stage.is_none() => Err(refused(
+                "the inventory's hosts, upstreams, segments or canary key were changed since the setup began. Nothing was touched",
+                "`bg setup` again begins with the inventory as it is now",
+            )),
             Some(known) if *known != digest => Err(if state.digests.contains(&digest) {
                 refused(
                     "this inventory is probably an outdated copy: the journal has known it, and a newer one since. Nothing was touched",
@@ -136,6 +140,9 @@ impl Site {
                 Ok(seen) => {
                     if let Some(other) = other_journal(&seen, journal) {
                         return Err(foreign(&spot.place.host, &other, None));
+                    }
+                    if let Some(fence) = seen.fence.filter(|fence| fence.epoch >= state.length) {
+                        return Err(outdated(&spot.place.host, fence.epoch, state.length));
                     }
                 }
                 Err(error) => {
@@ -252,6 +259,18 @@ fn foreign(host: &str, journal: &str, rollout: Option<u64>) -> Outcome {
     refused(
         format!("`{host}` belongs to another journal, `{journal}`{rollout}; nothing was touched"),
         "bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to",
+    )
+}
+
+/// A step that this journal does not hold was done on a server: a newer copy of the journal does.
+fn outdated(host: &str, epoch: u64, length: u64) -> Outcome {
+    refused(
+        format!(
+            "`{host}` has seen record {epoch} of this journal, which ends here with record {}: it is an outdated copy. Nothing \
+             was touched",
+            length.saturating_sub(1)
+        ),
+        "use the newest copy of the journal",
     )
 }
 

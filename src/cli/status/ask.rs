@@ -11,7 +11,7 @@ use bluegreen_core::{
 use serde::Serialize;
 
 use crate::edge::{
-    balancer::{Balancers, Current, Look, Standing},
+    balancer::{Balancers, Current, Look, Standing, TrafficSeen},
     check::conf_differences,
     health::{Depth, Probe, Verdict},
     host::{Hosts, fan_out},
@@ -117,7 +117,16 @@ impl Asking<'_> {
         };
         let wrong = self.state.filter(|state| state.stage.is_some()).map(|state| self.differs(look, state));
         let in_sync = wrong.as_ref().map(Option::is_none);
-        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note: wrong.flatten() }
+        let note = wrong.unwrap_or_else(|| self.foreign(look));
+        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note }
+    }
+
+    /// What stands on a balancer while the journal knows of no site: the work of another journal, or of one that is lost.
+    fn foreign(&self, look: &Look) -> Option<String> {
+        let TrafficSeen::Said(said) = &look.traffic else { return None };
+        let ours = self.state.is_none_or(|state| state.journal.as_ref() == Some(&said.journal));
+        let rollout = said.rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
+        (!ours).then(|| format!("its tree is of another journal, `{}`{rollout}: {}", said.journal, said.traffic))
     }
 
     /// How a balancer differs from what is intended.

@@ -17,7 +17,7 @@ use super::{
     Context, Ended,
     error::CliError,
     locate::Located,
-    remote::{hosts, runtime},
+    remote::{hosts, listen, runtime},
 };
 use crate::{edge::host::Hosts, engine::Exit};
 
@@ -31,9 +31,10 @@ pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
     let located = context.inventory()?;
     runtime()?.block_on(async {
         let hosts = hosts(&located, CONNECT);
+        let mut stop = listen()?;
         let looked = tokio::select! {
             looked = look(context, &located, &hosts, watch) => looked,
-            _ = tokio::signal::ctrl_c() => None,
+            () = stop.asked() => None,
         };
         hosts.close().await;
         Ok(Ended::Said(match looked {

@@ -94,6 +94,10 @@ impl Report {
         let known = state.filter(|state| state.stage.is_some());
         let idle = journal.holder.is_none();
         let release = |half| release(state, half, &seen.pools);
+        // Hosts that run something, and no journal that knows of it: every command would be refused.
+        let is_lost = state.is_some_and(|state| state.journal.is_none())
+            && (seen.balancers.iter().any(|balancer| balancer.generation.is_some()) || has_release(&seen.pools));
+        let lost = "there is none here, but the hosts belong to one: bring it back before anything else";
         Report {
             site: site.to_owned(),
             inventory: inventory.to_owned(),
@@ -107,10 +111,10 @@ impl Report {
             lock: None,
             frozen: None,
             interrupted: state.filter(|_| idle).and_then(interrupted),
-            next: state.filter(|_| idle).map(next).unwrap_or_default(),
+            next: state.filter(|_| idle && !is_lost).map(next).unwrap_or_default(),
             is_journal_readable: journal.state.is_some(),
             under_way: journal.holder,
-            journal: journal.problem,
+            journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
             recent: journal.recent,
         }
     }
@@ -134,6 +138,10 @@ fn traffic(traffic: &Traffic) -> Value {
             json!({ "mode": "split", "segments": segments.iter().map(segment).collect::<Vec<_>>() })
         }
     }
+}
+
+fn has_release(pools: &[(String, PoolSeen)]) -> bool {
+    pools.iter().any(|(_, pool)| pool.blue.iter().chain(&pool.green).any(|place| place.release.is_some()))
 }
 
 /// The release that all servers of a half have by their markers; of those that were not seen the journal speaks.
