@@ -1,4 +1,5 @@
 //! Hosts over real OpenSSH: what runs there, what is told apart, and that nothing is left behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod bounds;
 mod commands;
