@@ -181,8 +181,11 @@ impl Site {
             let steps = self.planned(&state, &command)?;
             return self.dry_run(&state, &command, &steps).await;
         }
-        if self.peek()?.journal.is_none() {
-            self.admit(&State::default(), &command).await?;
+        // Asked before the lock is taken, so that a refusal touches nothing at all, and again with it.
+        let state = self.peek()?;
+        self.admit(&state, &command).await?;
+        if let Err(error @ PlanError::Refused(_)) = plan(&state, &self.inventory.segment_names(), &command) {
+            return Err(not_planned(error, &state));
         }
         let mut journal = self.open(command.as_str())?;
         let state = journal.state().clone();
@@ -285,13 +288,13 @@ impl Site {
     async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {
         let state = self.peek()?;
         self.same_site(&state)?;
+        self.same_digest(&state)?;
         let Some(open) = state.open.clone() else {
             if state.journal.is_none() {
                 self.refuse_other_journals(&state).await?;
             }
             return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
         };
-        self.same_digest(&state)?;
         if dry_run {
             return self.dry_run(&state, &open.command, &open.plan).await;
         }

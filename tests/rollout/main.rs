@@ -1,3 +1,6 @@
 //! Whole rollouts on the playground: real sshd, real nginx, real applications, under load.
 
+mod desk;
 mod journey;
+mod kills;
+mod operators;

@@ -1,0 +1,128 @@
+//! What an operator at a desk sees of a site: its journal, its status, and how commands answer.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bg_playground::{Options, Playground, Pool, Ran, Running};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// More than any step takes on two slow cores.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// One balancer, one blue and one green server, quick to decide.
+pub fn small() -> Options {
+    Playground::options().small().each_pool(quick).bg(env!("CARGO_BIN_EXE_bg"))
+}
+
+/// The same with two balancers.
+pub fn two_balancers() -> Options {
+    small().balancers(2)
+}
+
+fn quick(pool: Pool) -> Pool {
+    pool.health("interval", "\"50ms\"").health("within", "\"8s\"").drain("timeout", "\"8s\"")
+}
+
+/// `bg` with these words, which must end with this exit code.
+#[track_caller]
+pub fn bg(site: &Playground, words: &str, code: i32) -> Ran {
+    let ran = site.bg(words.split_whitespace()).unwrap();
+    ran.expect(code);
+    ran
+}
+
+/// The one document that `bg WORDS --json` prints; it must end with this exit code and say so.
+#[track_caller]
+pub fn json(site: &Playground, words: &str, code: i32) -> Value {
+    let ran = bg(site, &format!("{words} --json"), code);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{ran}"));
+    if !words.starts_with("status") {
+        assert_eq!(document["exit"], code, "{ran}");
+        assert_eq!(document["ok"], code == 0, "{ran}");
+    }
+    document
+}
+
+/// `bg status --json`.
+#[track_caller]
+pub fn status(site: &Playground) -> Value {
+    json(site, "status", 0)
+}
+
+/// Where the journal stands.
+pub fn journal_file(site: &Playground) -> PathBuf {
+    site.dir().join(".bg/shop/journal.jsonl")
+}
+
+/// The journal as it is; empty when there is none.
+pub fn journal(site: &Playground) -> String {
+    fs::read_to_string(journal_file(site)).unwrap_or_default()
+}
+
+/// Every event of the journal, in order.
+pub fn events(journal: &str) -> Vec<Value> {
+    let entries = journal.lines().map_while(|line| serde_json::from_str::<Value>(line).ok());
+    entries.flat_map(|entry| entry["events"].as_array().cloned().unwrap_or_default()).collect()
+}
+
+/// The number that each balancer runs.
+pub fn generations(site: &Playground) -> Vec<Value> {
+    let status = status(site);
+    status["balancers"].as_array().unwrap().iter().map(|balancer| balancer["generation"].clone()).collect()
+}
+
+/// Everything on the hosts and in the operator's directory that a command could change, content and modes.
+pub fn world(site: &Playground) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let balancers = site.balancers().iter().map(|balancer| balancer.bg_dir.clone());
+    let roots = site.places().iter().map(|place| place.root.clone());
+    let desk = [".bg", "inventory", "home"].map(|name| site.dir().join(name));
+    for top in balancers.chain(roots).chain(desk) {
+        gather(&top, &mut found);
+    }
+    found
+}
+
+fn gather(path: &Path, found: &mut BTreeMap<PathBuf, String>) {
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let content = if meta.is_symlink() {
+        format!("{:?}", fs::read_link(path))
+    } else if meta.is_file() {
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    } else {
+        String::new()
+    };
+    found.insert(path.to_owned(), format!("{:o} {content}", meta.permissions().mode()));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten().filter(|_| meta.is_dir()) {
+        gather(&entry.path(), found);
+    }
+}
+
+/// Starts `bg WORDS` and waits until the journal, beyond `known` bytes, says that step `index` has started; `None` when
+/// the command ended before.
+pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
+    let known = journal(site).len();
+    let mut running = site.start_bg(words.split_whitespace()).unwrap();
+    let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
+    let until = Instant::now() + SOON;
+    // Without a pause: what follows is to happen at the very beginning of the step.
+    while !journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
+        let ended = running.has_ended();
+        assert!(!ended && Instant::now() < until, "`{words}` never began step {index}: ended {ended}");
+        std::thread::yield_now();
+    }
+    running
+}
+
+/// `bg WORDS`, killed as soon as it has begun step `index`.
+pub fn kill_at(site: &Playground, words: &str, index: usize) {
+    let running = start_until(site, words, index);
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.wait(SOON).unwrap().code, None, "killed");
+}
