@@ -1,7 +1,7 @@
 //! What an operator at a desk sees of a site: its journal, its status, and how commands answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -72,13 +72,17 @@ pub fn events(journal: &str) -> Vec<Value> {
 }
 
 /// The number that each balancer runs.
+#[expect(dead_code)]
 pub fn generations(site: &Playground) -> Vec<Value> {
     let status = status(site);
     status["balancers"].as_array().unwrap().iter().map(|balancer| balancer["generation"].clone()).collect()
 }
 
 /// Everything on the hosts and in the operator's directory that a command could change, content and modes.
-pub fn world(site: &Playground) -> BTreeMap<PathBuf, String> {
+pub type World = BTreeMap<PathBuf, String>;
+
+/// The world as it is. What the journal's lock says of its last holder is no change.
+pub fn world(site: &Playground) -> World {
     let mut found = BTreeMap::new();
     let balancers = site.balancers().iter().map(|balancer| balancer.bg_dir.clone());
     let roots = site.places().iter().map(|place| place.root.clone());
@@ -86,10 +90,20 @@ pub fn world(site: &Playground) -> BTreeMap<PathBuf, String> {
     for top in balancers.chain(roots).chain(desk) {
         gather(&top, &mut found);
     }
+    found.remove(&site.dir().join(".bg/shop/lock"));
     found
 }
 
-fn gather(path: &Path, found: &mut BTreeMap<PathBuf, String>) {
+/// Nothing was touched by that command.
+#[track_caller]
+pub fn untouched(site: &Playground, before: &World, ran: &Ran) {
+    let now = world(site);
+    let paths: BTreeSet<&PathBuf> = before.keys().chain(now.keys()).collect();
+    let changed: Vec<_> = paths.into_iter().filter(|path| before.get(*path) != now.get(*path)).collect();
+    assert!(changed.is_empty(), "{ran}\nchanged: {changed:#?}");
+}
+
+fn gather(path: &Path, found: &mut World) {
     let Ok(meta) = fs::symlink_metadata(path) else { return };
     let content = if meta.is_symlink() {
         format!("{:?}", fs::read_link(path))

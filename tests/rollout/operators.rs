@@ -1,1 +1,252 @@
+//! Several operators, and what becomes of the journal between them.
 
+use std::{fs, path::Path};
+
+use bg_playground::{Playground, Ran};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::desk::{SOON, bg, journal, journal_file, small, start_until, status, two_balancers, untouched, world};
+
+const CHANGES: [&str; 10] = [
+    "setup --release v1",
+    "deploy --release v1",
+    "canary all=1%",
+    "canary off",
+    "flip",
+    "flip --back",
+    "restore",
+    "abort",
+    "resume",
+    "sync",
+];
+
+/// Another desk with a copy of this one's inventory and journal.
+fn copy_desk(site: &Playground, to: &Path) {
+    for below in ["inventory/shop.toml", "ssh_config", ".bg/shop/journal.jsonl"] {
+        fs::create_dir_all(to.join(below).parent().unwrap()).unwrap();
+        fs::copy(site.dir().join(below), to.join(below)).unwrap();
+    }
+    std::os::unix::fs::symlink(site.dir().join("dist"), to.join("dist")).unwrap();
+}
+
+/// `bg` at another desk.
+#[track_caller]
+fn bg_at(site: &Playground, desk: &Path, words: &str, code: i32) -> Ran {
+    let mut command = site.bg_command(words.split_whitespace()).unwrap();
+    let out = command.current_dir(desk).output().unwrap();
+    let [stdout, stderr] = [out.stdout, out.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let ran = Ran { code: out.status.code(), stdout, stderr, took: SOON, command: words.to_owned(), timed_out: false };
+    ran.expect(code);
+    ran
+}
+
+/// Lets every restart wait as long as the file that is returned exists.
+fn hold_restarts(site: &Playground) -> std::path::PathBuf {
+    let hold = site.dir().join("hold");
+    fs::write(&hold, "").unwrap();
+    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
+    site.edit_inventory(|text| text.replace("restart = \"", &wait)).unwrap();
+    hold
+}
+
+#[test]
+fn a_second_command_is_refused_and_told_who_is_at_work() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let hold = hold_restarts(&site);
+    let deploy = start_until(&site, "deploy --release v2", 4);
+    let before = journal(&site);
+    for words in CHANGES {
+        let ran = bg(&site, words, 3);
+        assert!(ran.stderr.contains("`deploy` by "), "{ran}");
+        assert!(ran.stderr.contains(&format!("process {}", deploy.pid())), "{ran}");
+        assert_eq!(journal(&site), before, "{ran}");
+    }
+    let seen = status(&site);
+    assert!(seen["under_way"].as_str().unwrap().contains("`deploy` by"), "{seen:#}");
+    assert_eq!((&seen["interrupted"], &seen["next"]), (&Value::Null, &json!([])));
+    assert!(bg(&site, "status", 0).stdout.contains("a command is under way: `deploy` by"));
+    fs::remove_file(hold).unwrap();
+    deploy.wait(SOON).unwrap().expect(0);
+    assert_eq!(status(&site)["stage"], "staged");
+}
+
+#[test]
+fn an_outdated_copy_of_the_journal_changes_nothing() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let (balanced, staged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy_desk(&site, balanced.path());
+    bg(&site, "deploy --release v2", 0);
+    copy_desk(&site, staged.path());
+    bg(&site, "flip", 0);
+    bg(&site, "flip --back", 0);
+    let refused = |desk: &Path, words: &str| {
+        let before = world(&site);
+        let ran = bg_at(&site, desk, words, 3);
+        assert!(ran.stderr.contains("outdated copy"), "{ran}");
+        untouched(&site, &before, &ran);
+    };
+    refused(balanced.path(), "deploy --release v2");
+    refused(balanced.path(), "sync");
+    for words in ["deploy --release v2", "canary all=1%", "flip", "abort"] {
+        refused(staged.path(), words);
+    }
+    let seen = bg_at(&site, staged.path(), "status --json", 0).stdout;
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!(seen["interrupted"], Value::Null, "a refused command leaves nothing open: {seen:#}");
+    bg(&site, "abort", 0);
+}
+
+#[test]
+fn without_the_journal_everything_is_refused_and_names_whose_hosts_these_are() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    bg(&site, "deploy --release v1", 0);
+    let id = serde_json::from_str::<Value>(journal(&site).lines().next().unwrap()).unwrap();
+    let id = id["events"][0]["journal"].as_str().unwrap().to_owned();
+    fs::remove_dir_all(site.dir().join(".bg")).unwrap();
+    let before = world(&site);
+    for words in CHANGES {
+        let ran = bg(&site, words, 3);
+        for named in [id.as_str(), "r1", "`lb1`"] {
+            assert!(ran.stderr.contains(named), "{named}: {ran}");
+        }
+        untouched(&site, &before, &ran);
+    }
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], &seen["next"]), (&Value::Null, &json!([])), "{seen:#}");
+    assert!(seen["balancers"][0]["generation"].is_u64(), "{seen:#}");
+    assert_eq!(seen["pools"]["web"]["green"][0]["release"], "v2", "{seen:#}");
+    let text = bg(&site, "status", 0).stdout;
+    assert!(text.contains(&id) && text.contains("journal: "), "{text}");
+}
+
+#[test]
+fn a_server_of_another_journal_is_named_though_no_balancer_is() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.stop_app("web1").unwrap();
+    site.stop_app("web2").unwrap();
+    fs::remove_dir_all(site.dir().join(".bg")).unwrap();
+    fs::remove_file(site.balancer("lb1").bg_dir.join("live/current")).unwrap();
+    let before = world(&site);
+    for words in ["setup --release v1", "deploy --release v1"] {
+        let ran = bg(&site, words, 3);
+        assert!(ran.stderr.contains("`web1` belongs to another journal"), "{ran}");
+        untouched(&site, &before, &ran);
+    }
+}
+
+#[test]
+fn a_damaged_journal_stops_with_its_line_and_a_torn_end_goes_on() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    let whole = journal(&site);
+    let lines: Vec<&str> = whole.lines().collect();
+    let damaged = whole.replacen(lines[3], &lines[3].replace("step", "stop"), 1);
+    fs::write(journal_file(&site), &damaged).unwrap();
+    for words in CHANGES.iter().copied().chain(["check --hosts"]) {
+        let ran = bg(&site, words, 1);
+        assert!(ran.stderr.contains("damaged at line 4") && ran.stderr.contains("journal.jsonl"), "{ran}");
+    }
+    assert_eq!(journal(&site), damaged);
+    let ran = bg(&site, "status --json", 1);
+    let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(seen["journal"].as_str().unwrap().contains("line 4"), "{seen:#}");
+    assert_eq!(seen["pools"]["web"]["blue"][0]["healthy"], true, "{seen:#}");
+
+    let torn = format!("{whole}{}", &lines[3][..lines[3].len() / 2]);
+    fs::write(journal_file(&site), &torn).unwrap();
+    assert!(status(&site)["journal"].as_str().unwrap().contains("torn by a crash"));
+    let ran = bg(&site, "deploy --release v1", 0);
+    assert!(ran.stderr.contains("torn by a crash"), "{ran}");
+    let now = journal(&site);
+    assert!(now.starts_with(&whole) && !now.starts_with(&torn), "written over, and nothing else");
+}
+
+#[test]
+fn what_the_inventory_says_of_traffic_changes_only_while_balanced() {
+    let mut site = two_balancers().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    let old = fs::read_to_string(site.inventory_file()).unwrap();
+    bg(&site, "deploy --release v1 --canary mobile=50%", 0);
+    let new = old.replace("|ipad", "|ipad|tablet");
+    site.write_inventory(&new).unwrap();
+    let before = world(&site);
+    for words in CHANGES {
+        let ran = bg(&site, words, 3);
+        assert!(ran.stderr.contains("balanced"), "{ran}");
+        assert!(ran.stderr.contains("take the change back") || ran.stderr.contains("Take the change back"), "{ran}");
+        untouched(&site, &before, &ran);
+    }
+    bg(&site, "check", 0);
+    assert_eq!(status(&site)["stage"], "canary");
+    // How servers are deployed and asked is read at each command.
+    site.write_inventory(&old.replace("within = \"8s\"", "within = \"9s\"").replace("keep = 3", "keep = 4")).unwrap();
+    bg(&site, "canary mobile=60%", 0);
+    site.write_inventory(&old).unwrap();
+    bg(&site, "abort", 0);
+
+    site.write_inventory(&new).unwrap();
+    let ran = bg(&site, "deploy --release v1", 3);
+    assert!(ran.stderr.contains("`bg sync`"), "{ran}");
+    bg(&site, "sync", 0);
+    assert_eq!(site.probe("lb2", "/state?at=mobile/00/00").unwrap().body.split(' ').nth(1), Some("2"));
+    site.write_inventory(&old).unwrap();
+    assert!(bg(&site, "deploy --release v1", 3).stderr.contains("outdated copy"));
+    site.write_inventory(&new.replace("\"web2\"", "\"web9\"")).unwrap();
+    let ran = bg(&site, "sync", 3);
+    assert!(ran.stderr.contains("- web/green web2") && ran.stderr.contains("+ web/green web9"), "{ran}");
+    site.write_inventory(&new).unwrap();
+    assert!(bg(&site, "sync", 0).stdout.contains("in sync already"));
+}
+
+#[test]
+fn asked_to_stop_twice_it_leaves_at_once_and_resume_finishes() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let hold = hold_restarts(&site);
+    let deploy = start_until(&site, "deploy --release v2 --json", 4);
+    deploy.signal(Signal::SIGTERM);
+    assert!(bg(&site, "flip", 3).stderr.contains("`deploy` by"), "the step is finished first");
+    deploy.signal(Signal::SIGHUP);
+    let ran = deploy.wait(SOON).unwrap();
+    let said: Value = serde_json::from_str(&ran.expect(130).stdout).unwrap();
+    assert_eq!((&said["exit"], &said["stage"], &said["rollout"]), (&json!(130), &json!("isolated"), &json!("r1")));
+    assert!(said["message"].as_str().unwrap().contains("`activate v2 on green`"), "{said}");
+    assert_eq!(status(&site)["interrupted"]["step"], "activate v2 on green");
+    fs::remove_file(hold).unwrap();
+    bg(&site, "resume", 0);
+    assert_eq!(status(&site)["stage"], "staged");
+}
+
+#[test]
+fn asked_to_stop_it_finishes_the_step_whatever_the_signal() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let hold = hold_restarts(&site);
+    for (signal, way_on) in [(Signal::SIGHUP, "abort"), (Signal::SIGTERM, "resume")] {
+        fs::write(&hold, "").unwrap();
+        let deploy = start_until(&site, "deploy --release v2", 4);
+        deploy.signal(signal);
+        fs::remove_file(&hold).unwrap();
+        let ran = deploy.wait(SOON).unwrap();
+        assert!(ran.expect(130).stderr.contains("before the step `check green on v"), "{ran}");
+        assert!(ran.stderr.contains("the site is isolated") && ran.stderr.contains("`bg resume`"), "{ran}");
+        bg(&site, way_on, 0);
+    }
+    assert_eq!(status(&site)["stage"], "staged");
+    // With the last step nothing is left open.
+    let flip = start_until(&site, "flip", 1);
+    flip.signal(Signal::SIGINT);
+    let ran = flip.wait(SOON).unwrap();
+    assert!(ran.code == Some(130) || ran.code == Some(0), "{ran}");
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!("flipped"), &Value::Null), "{seen:#}");
+}
