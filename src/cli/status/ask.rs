@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::edge::{
     balancer::{Balancers, Current, Look, Standing, TrafficSeen},
     check::conf_differences,
-    health::{Depth, Probe, Verdict},
+    health::{self, Depth, Probe, Verdict},
     host::{Hosts, fan_out},
     server::{self, Bounds},
 };
@@ -198,7 +198,8 @@ impl Asking<'_> {
     ) -> Result<Verdict, Option<String>> {
         let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
         let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
-        let probe = Probe::new(self.hosts, viewpoints, place, &pool.health, &names.unwrap_or_default());
+        let probe = health::for_place(&self.inventory.site, pool, half, place, release)
+            .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));
         let probe = probe.map_err(|error| Some(error.to_string()))?;
         probe.check_once(Depth::Quick).await.map_err(|error| Some(error.to_string()))
     }

@@ -7,7 +7,7 @@ use bluegreen_core::{
 
 use super::{Checking, Finding, HostReport};
 use crate::edge::{
-    health::{Depth, Probe, Verdict},
+    health::{self, Depth, Probe, Verdict},
     server::{self, Bounds, Seen},
 };
 
@@ -69,7 +69,8 @@ impl Checking<'_> {
     async fn health(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Result<(), String> {
         let release = self.state.release(half).and_then(|version| self.state.releases.get(&version));
         let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
-        let probe = Probe::new(self.hosts, viewpoints, place, &pool.health, &names.unwrap_or_default());
+        let probe = health::for_place(&self.inventory.site, pool, half, place, release)
+            .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));
         match probe.map_err(|error| error.to_string())?.check_once(Depth::Quick).await {
             Ok(Verdict::Healthy) => Ok(()),
             Ok(unhealthy) => Err(format!("not healthy: {unhealthy}")),

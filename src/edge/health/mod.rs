@@ -5,5 +5,5 @@ mod probe;
 mod verdict;
 
 pub use http::{Answer, ProbeError, Request, get};
-pub use probe::{Depth, Probe, Progress};
+pub use probe::{Depth, Probe, Progress, for_place};
 pub use verdict::{Unhealthy, Verdict};

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bluegreen_core::inventory::{Health, HealthFrom, Place};
+use bluegreen_core::Half;
+use bluegreen_core::inventory::{Health, HealthFrom, Place, Pool, Words, fill};
+use bluegreen_core::release::Release;
 use futures::future::join_all;
 use regex::bytes::Regex;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -50,6 +52,31 @@ pub struct Probe {
     viewpoints: Vec<Host>,
     /// Kept between rounds, so that each target is forwarded once.
     forwards: Mutex<Vec<Forward>>,
+}
+
+/// The pool's `health` for one place: the template words of `run` are filled in. `release` is the one that must be running,
+/// `None` where that is not known. Errors: `run` uses a word that has no value then.
+pub fn for_place(
+    site: &str,
+    pool: &Pool,
+    half: Half,
+    place: &Place,
+    release: Option<&Release>,
+) -> Result<Health, ProbeError> {
+    let mut health = pool.health.clone();
+    let Some(run) = &health.run else { return Ok(health) };
+    let words = Words {
+        release: release.map(|release| release.label.clone()).unwrap_or_default(),
+        version: release.map(|release| release.version.to_string()).unwrap_or_default(),
+        site: site.to_owned(),
+        pool: pool.name.clone(),
+        half: half.as_str().to_owned(),
+        host: place.host.clone(),
+        port: place.port.to_string(),
+    };
+    let filled = fill(run, &words).map_err(|why| ProbeError::BadRequest { detail: format!("`health.run`: {why}") })?;
+    health.run = Some(filled);
+    Ok(health)
 }
 
 impl Probe {

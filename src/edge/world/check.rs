@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     edge::{
-        health::{Depth, Probe, ProbeError, Verdict},
+        health::{self, Depth, Probe, ProbeError, Verdict},
         host::fan_out,
         server::{self, Bounds, Seen},
     },
@@ -80,11 +80,12 @@ impl Live {
     }
 
     fn probe(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<Probe, Failure> {
-        let names = match work.state.release(spot.half) {
-            Some(version) => vec![release_of(work.state, version)?.label.clone(), version.to_string()],
-            None => Vec::new(),
-        };
-        Probe::new(&self.hosts, viewpoints, spot.place, &spot.pool.health, &names)
+        let release = work.state.release(spot.half).map(|version| release_of(work.state, version)).transpose()?;
+        let names =
+            release.map(|release| vec![release.label.clone(), release.version.to_string()]).unwrap_or_default();
+        let Spot { pool, place, half } = spot;
+        health::for_place(&self.inventory.site, pool, half, place, release)
+            .and_then(|health| Probe::new(&self.hosts, viewpoints, place, &health, &names))
             .map_err(|error| unasked(spot, &error))
     }
 
