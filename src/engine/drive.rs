@@ -192,7 +192,7 @@ impl Engine<'_> {
     /// A step that failed before it was begun: nothing was sent.
     fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
         let failed = self.journal.state().failed(failure.effect, false);
-        let events = vec![Event::CommandEnded { done: false, why: Some(failure.message.clone()) }];
+        let events = self.journal.state().give_up(&failure.message);
         match exit_of(failed) {
             Exit::Open => self.left(Exit::Open, failure),
             exit => match self.journal.append(events) {
@@ -210,7 +210,7 @@ impl Engine<'_> {
         let (why, exit) = (failure.message.clone(), exit_of(failed));
         let mut events = vec![Event::StepFailed { step: index, why: why.clone(), undoing: false }];
         if exit != Exit::Open {
-            events.push(Event::CommandEnded { done: false, why: Some(why) });
+            events.extend(self.journal.state().give_up(&why));
         }
         match self.journal.append(events) {
             Ok(()) => self.left(exit, failure),
@@ -254,8 +254,8 @@ impl Engine<'_> {
         let work = Work { state, step: &planned.step, before: &before, epoch: &epoch };
         match self.world.put_back(work).await {
             Ok(()) => {
-                let why = Some("a balancer failed, and all were put back".to_owned());
-                let events = vec![Event::Undone { step: index }, Event::CommandEnded { done: false, why }];
+                let mut events = vec![Event::Undone { step: index }];
+                events.extend(self.journal.state().give_up("a balancer failed, and all were put back"));
                 self.journal.append(events).map_err(|error| self.lost(error))
             }
             Err(hosts) => {
@@ -281,7 +281,7 @@ impl Engine<'_> {
         let ways = ways_on(state);
         Outcome {
             exit,
-            message: format!("{}. {}", failure.message.trim_end_matches('.'), sentence(&describe_stage(state))),
+            message: and_then(&failure.message, &describe_stage(state)),
             hint: Some(failure.hint.map_or(ways.clone(), |hint| format!("{hint} · {ways}"))),
         }
     }
@@ -296,9 +296,15 @@ fn exit_of(failed: Failed) -> Exit {
     }
 }
 
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// Two sentences as one text; what follows the quotation of a host's words begins a line.
+pub fn and_then(first: &str, second: &str) -> String {
+    let mut chars = second.chars();
+    let second: String = chars.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(chars).collect());
+    if first.contains('\n') {
+        format!("{first}\n{second}")
+    } else {
+        format!("{}. {second}", first.trim_end_matches('.'))
+    }
 }
 
 /// Where things stand, as a clause.

@@ -4,3 +4,4 @@ mod desk;
 mod journey;
 mod kills;
 mod operators;
+mod servers;

@@ -2,7 +2,9 @@
 
 use super::{
     command::{Command, Verb},
-    state::State,
+    event::Event,
+    stage::Stage,
+    state::{State, stage_at},
     step::{Before, Direction, Epoch, Step},
 };
 use crate::{half::Half, traffic::Traffic};
@@ -123,6 +125,18 @@ impl State {
             Effect::Refused => Failed::StaysOpen,
             Effect::Nothing => Failed::Over,
         }
+    }
+
+    /// The events that end the open command before its last step is done (of a commit: when it is undone). A rollout that
+    /// has not left `balanced` by then is over with it.
+    pub fn give_up(&self, why: &str) -> Vec<Event> {
+        let mut events = vec![Event::CommandEnded { done: false, why: Some(why.to_owned()) }];
+        let undone = self.open.as_ref().and_then(|open| Some((open, open.step.as_ref().filter(|step| step.undoing)?)));
+        let stage = undone.map_or(self.stage, |(open, step)| stage_at(open, step.index));
+        if let (Some(Stage::Balanced), Some(rollout)) = (stage, &self.rollout) {
+            events.push(Event::RolloutEnded { number: rollout.number });
+        }
+        events
     }
 
     /// The right to change servers that the step under way has.

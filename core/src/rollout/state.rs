@@ -436,7 +436,7 @@ impl State {
 }
 
 /// The stage that the command had reached just before the step at `index`: where a put-back shift leaves the site.
-fn stage_at(open: &OpenCommand, index: usize) -> Option<Stage> {
+pub(super) fn stage_at(open: &OpenCommand, index: usize) -> Option<Stage> {
     let earlier = open.plan.steps.iter().take(index);
     earlier.fold(open.stage_before, |stage, planned| planned.reaches.or(planned.enters).or(stage))
 }

@@ -5,7 +5,7 @@ use crate::edge::host::HostError;
 
 /// A failure on one server. Blue or green, whoever serves meanwhile is said by the caller.
 #[derive(Debug, thiserror::Error)]
-#[error("`{host}`, `{root}`: {what}")]
+#[error("{}", .what.of(.host, .root))]
 pub struct ServerError {
     /// The host, by its name in the inventory.
     pub host: String,
@@ -176,11 +176,20 @@ impl ServerError {
     }
 }
 
-/// `: last line`, or the lines below, indented.
-fn quoted(tail: &str) -> String {
-    match tail.lines().count() {
-        0 => String::new(),
-        1 => format!(": {tail}"),
-        _ => format!(":\n{}", tail.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")),
+impl What {
+    fn of(&self, host: &str, root: &str) -> String {
+        match self {
+            // It names the host itself.
+            What::Host(error) => error.to_string(),
+            what => format!("`{host}`, `{root}`: {what}"),
+        }
     }
+}
+
+/// What a host said, in lines of its own, indented.
+fn quoted(tail: &str) -> String {
+    if tail.is_empty() {
+        return String::new();
+    }
+    format!(":\n{}", tail.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
 }

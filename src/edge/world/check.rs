@@ -1,10 +1,12 @@
 //! Health before a shift (one request per place) and after an installation (the full check), each with the fence raised.
 
+use std::collections::HashSet;
+
 use bluegreen_core::{Half, release::Version, rollout::Direction};
 
 use super::{
     Live, Spot, release_of,
-    upgrade::{all_of, failed},
+    upgrade::{all_of, all_of_upgrade, failed},
 };
 use crate::{
     edge::{
@@ -12,7 +14,7 @@ use crate::{
         host::fan_out,
         server::{self, Bounds, Seen},
     },
-    engine::{Effect, Failure, Work},
+    engine::{Effect, Failure, Work, and_then},
 };
 
 impl Live {
@@ -41,7 +43,7 @@ impl Live {
         if direction == Direction::Forward {
             let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
             return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
-                Err(Failure { message: unhealthy_before(&failure.message), ..failure })
+                Err(Failure { message: and_then(&failure.message, "traffic was not moved"), ..failure })
             });
         }
         one_per_pool(half, checked)
@@ -81,8 +83,7 @@ impl Live {
 
     fn probe(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<Probe, Failure> {
         let release = work.state.release(spot.half).map(|version| release_of(work.state, version)).transpose()?;
-        let names =
-            release.map(|release| vec![release.label.clone(), release.version.to_string()]).unwrap_or_default();
+        let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]).unwrap_or_default();
         let Spot { pool, place, half } = spot;
         health::for_place(&self.inventory.site, pool, half, place, release)
             .and_then(|health| Probe::new(&self.hosts, viewpoints, place, &health, &names))
@@ -113,29 +114,25 @@ impl Live {
         })
         .await;
         let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
-        all_of(half, failures, count).map_or(Ok(Vec::new()), Err)
+        all_of_upgrade(half, failures, count).map_or(Ok(Vec::new()), Err)
     }
 
     async fn full_check(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
         let probe = self.probe(work, spot, viewpoints)?;
         let host = spot.place.host.as_str();
-        let mut told = String::new();
+        // An application may go to and fro between two answers: each is told once.
+        let mut told = HashSet::new();
         let waited = probe.wait_until_healthy(|progress| {
             let text = match progress.verdict {
                 Verdict::Healthy => format!("healthy {}/{}", progress.successes, progress.needed),
                 Verdict::Unhealthy { reason, .. } => reason.clone(),
             };
-            if text != told {
+            if told.insert(text.clone()) {
                 self.note(Some(host), format!("{}: {text}", spot.pool.name));
-                told = text;
             }
         });
         waited.await.map_err(|unhealthy| Failure::new(Effect::Unhealthy, unhealthy.to_string()))
     }
-}
-
-fn unhealthy_before(message: &str) -> String {
-    format!("{message}. Traffic was not moved")
 }
 
 fn unasked(spot: Spot<'_>, error: &ProbeError) -> Failure {

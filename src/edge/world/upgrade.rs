@@ -22,7 +22,7 @@ use crate::{
         host::fan_out,
         server::{self, Activated, Bounds, Epoch, Placed, ServerError, Task},
     },
-    engine::{Effect, Failure, Work},
+    engine::{Effect, Failure, Work, and_then},
 };
 
 /// A progress note after every so many tenths of an upload.
@@ -189,7 +189,7 @@ fn summary(half: Half, results: Vec<(Spot<'_>, Result<bool, Failure>)>, already:
             Err(failure) => failures.push(failure),
         }
     }
-    if let Some(failure) = all_of(half, failures, count) {
+    if let Some(failure) = all_of_upgrade(half, failures, count) {
         return Err(failure);
     }
     Ok(if skipped > 0 { vec![format!("{skipped} of {count} places {already}")] } else { Vec::new() })
@@ -206,9 +206,17 @@ pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option
     })?;
     let hint = failures.iter().find_map(|failure| failure.hint.clone());
     let messages: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
-    let head = if count > 1 { format!("{number} of {count} places of {half} failed: ") } else { String::new() };
+    let quoting = messages.iter().any(|message| message.contains('\n'));
+    let (head, between) = if quoting && number > 1 { ("failed:\n", "\n") } else { ("failed: ", "; ") };
+    let head = if count > 1 { format!("{number} of {count} places of {half} {head}") } else { String::new() };
+    Some(Failure { effect, message: format!("{head}{}", messages.join(between)), hint })
+}
+
+/// The same of an upgrade, with who serves meanwhile.
+pub(super) fn all_of_upgrade(half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
+    let failure = all_of(half, failures, count)?;
     let serves = format!("{} carries the site and was not touched", half.other());
-    Some(Failure { effect, message: format!("{head}{}. {serves}", messages.join("; ")), hint })
+    Some(Failure { message: and_then(&failure.message, &serves), ..failure })
 }
 
 /// What a server's failure means for the command: a fence in the way leaves it open, anything else is the release's or

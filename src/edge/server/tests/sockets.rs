@@ -82,6 +82,19 @@ fn the_kernels_notation_is_read() {
 }
 
 #[test]
+fn another_servers_connections_are_not_this_ones() {
+    let lines = ["at 10.0.0.1", "0200007F:0BB8 0300007F:C001 01"].map(str::to_owned);
+    let bench = Bench::new("true");
+    let table = Table::read(&lines).unwrap();
+    // The host has the address, and nothing listens on it (yet).
+    for own in ["10.0.0.1", "127.0.0.1"] {
+        assert!(table.peers(&place_at(&bench, own, 3000), &[]).is_empty());
+    }
+    // A translated address may lead to any of the host's own.
+    assert_eq!(table.peers(&place_at(&bench, "192.0.2.1", 3000), &[]), [peer("127.0.0.3", 1)]);
+}
+
+#[test]
 fn nothing_there_is_nothing() {
     let bench = Bench::new("true");
     let free = TcpListener::bind("127.9.3.1:0").unwrap().local_addr().unwrap().port();

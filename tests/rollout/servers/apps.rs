@@ -1,0 +1,138 @@
+//! Releases that do not work: each fails with what the host said, blue serves on, and both ways on work.
+
+use bg_playground::{Behaviour, until};
+
+use super::{SEEN, bg, deploy, release, says, serves, small, stage, started};
+
+#[test]
+fn a_release_that_does_not_work_is_quoted_and_blue_serves_on() {
+    let site = started(small());
+    let bad = |change: fn(&mut Behaviour)| {
+        let mut behaviour = Behaviour::default();
+        change(&mut behaviour);
+        behaviour
+    };
+    let cases: [(&str, Behaviour, &[&str]); 5] = [
+        (
+            "sick",
+            bad(|b| b.unhealthy = true),
+            &["GET /healthz answered 503", "times), seen from `lb1`", "\"release\":\"sick\""],
+        ),
+        (
+            "stale",
+            bad(|b| b.answers = Some("v1".into())),
+            &["answered with the release `v1` in X-Release, not `stale`"],
+        ),
+        (
+            "crash",
+            bad(|b| b.crashes = Some("no such module: left-pad".into())),
+            &["status 1", "no such module: left-pad"],
+        ),
+        ("broken", bad(|b| b.broken = vec!["/".into()]), &["GET / answered 500"]),
+        ("dying", bad(|b| b.dies_after_ms = Some(1)), &["web2"]),
+    ];
+    for (number, (label, behaviour, wanted)) in cases.iter().enumerate() {
+        let said = deploy(&site, label, behaviour, 4);
+        says(&said, wanted);
+        says(&said, &["`web2`", "Blue carries the site and was not touched", "`bg deploy`", "`bg abort`"]);
+        assert_eq!(stage(&site), "isolated", "{label}");
+        serves(&site, "blue", "v1");
+        for refused in ["flip", "canary mobile=10%", "restore"] {
+            bg(&site, refused, 3);
+        }
+        if number % 2 == 0 {
+            deploy(&site, &format!("{label}-mended"), &Behaviour::default(), 0);
+            assert_eq!(stage(&site), "staged");
+            serves(&site, "blue", "v1");
+        } else {
+            bg(&site, "abort", 0);
+            serves(&site, "both", "v1");
+        }
+    }
+}
+
+#[test]
+fn what_gets_healthy_and_dies_gets_no_traffic() {
+    let site = started(small());
+    deploy(&site, "v2", &Behaviour { dies_after_ms: Some(6_000), ..Behaviour::default() }, 0);
+    until(SEEN, "the application's death", || site.ask("web2", "/").err()).unwrap();
+    for forward in ["flip", "canary mobile=10%"] {
+        let said = bg(&site, forward, 4);
+        says(&said, &["`web2` (web) is not healthy", "Traffic was not moved", "The site is staged"]);
+        serves(&site, "blue", "v1");
+    }
+    assert_eq!(stage(&site), "staged");
+    deploy(&site, "v3", &Behaviour::default(), 0);
+    bg(&site, "flip", 0);
+    serves(&site, "green", "v3");
+
+    // Blue has died meanwhile: there is nothing to go back to, and traffic stays.
+    site.kill_app("web1").unwrap();
+    says(&bg(&site, "flip --back", 4), &["no place of blue in the pool `web` is healthy", "traffic stays where it is"]);
+    assert_eq!(stage(&site), "flipped");
+    serves(&site, "green", "v3");
+    bg(&site, "restore", 0);
+    serves(&site, "both", "v3");
+}
+
+#[test]
+fn slow_and_stubborn_applications_are_waited_for() {
+    let site = started(small());
+    deploy(&site, "slow", &Behaviour { starts_after_ms: 700, healthy_after_ms: 1_200, ..Behaviour::default() }, 0);
+    let stubborn = Behaviour { ignores_sigterm: true, ..Behaviour::default() };
+    deploy(&site, "stubborn", &stubborn, 0);
+    let before = site.app_pid("web2");
+    release(&site, "v4", &Behaviour::default());
+    bg(&site, "deploy --release v4", 0);
+    assert_ne!(site.app_pid("web2"), before);
+    assert_eq!(site.ask("web2", "/").unwrap().release(), "v4");
+    serves(&site, "blue", "v1");
+    bg(&site, "abort", 0);
+    serves(&site, "both", "v1");
+}
+
+#[test]
+fn a_restore_that_fails_leaves_everything_on_green() {
+    let site = started(small());
+    // The release works on green and not on blue: only there its health path is another one.
+    deploy(&site, "v2", &Behaviour::default(), 0);
+    bg(&site, "flip", 0);
+    fail_blue(&site);
+    let said = bg(&site, "restore", 4);
+    says(&said, &["`web1`", "Green carries the site", "The site is restoring", "`bg restore`", "`bg abort`"]);
+    assert_eq!(stage(&site), "restoring");
+    serves(&site, "green", "v2");
+    for refused in ["flip", "flip --back", "canary off", "deploy --release v2"] {
+        bg(&site, refused, 3);
+    }
+    says(&bg(&site, "restore", 4), &["`web1`"]);
+    serves(&site, "green", "v2");
+    mend_blue(&site);
+    bg(&site, "restore", 0);
+    serves(&site, "both", "v2");
+
+    deploy(&site, "v3", &Behaviour::default(), 0);
+    bg(&site, "flip", 0);
+    fail_blue(&site);
+    bg(&site, "restore", 4);
+    // Blue cannot be healed either: everything stays on green.
+    says(&bg(&site, "abort", 5), &["`web1`", "Green carries the site"]);
+    serves(&site, "green", "v3");
+    mend_blue(&site);
+    bg(&site, "abort", 0);
+    assert_eq!(stage(&site), "balanced");
+    serves(&site, "both", "v2");
+}
+
+/// No restart works on blue's server any more.
+fn fail_blue(site: &bg_playground::Playground) {
+    site.edit_inventory(|text| {
+        text.replace("restart = \"", "restart = \"test ! -e no-more || { echo no more; exit 7; }; ")
+    })
+    .unwrap();
+    std::fs::write(site.place("web1").root.join("no-more"), "").unwrap();
+}
+
+fn mend_blue(site: &bg_playground::Playground) {
+    std::fs::remove_file(site.place("web1").root.join("no-more")).unwrap();
+}
