@@ -94,8 +94,22 @@ impl Engine<'_> {
         };
         match self.journal.state().resume() {
             Some(Resume::PutBack(index)) => self.resume_undoing(&open, index).await,
-            Some(Resume::From(index)) => self.drive(index).await,
+            Some(Resume::From(index)) => {
+                let first = self.first_step(&open, index).await;
+                self.drive(first).await
+            }
             None => Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume"),
+        }
+    }
+
+    /// Where to go on: before a half is touched again, a balancer that lost its tree meanwhile gets it back.
+    async fn first_step(&self, open: &OpenCommand, index: usize) -> usize {
+        let state = self.journal.state();
+        let Some(prepare) = state.shift_before(index) else { return index };
+        match self.world.survey(state, &open.plan.steps[prepare].step).await {
+            Ok(survey) if !survey.settled => prepare,
+            // What cannot be asked is named by the step itself.
+            _ => index,
         }
     }
 
@@ -259,7 +273,7 @@ impl Engine<'_> {
                 self.journal.append(events).map_err(|error| self.lost(error))
             }
             Err(hosts) => {
-                let list: Vec<String> = hosts.iter().map(|(host, said)| format!("`{host}`: {said}")).collect();
+                let list: Vec<String> = hosts.iter().map(|(host, said)| named(host, said)).collect();
                 let recorded = self.journal.append(vec![Event::UndoFailed { step: index, hosts }]);
                 recorded.map_err(|error| self.lost(error))?;
                 let state = self.journal.state();
@@ -305,6 +319,11 @@ pub fn and_then(first: &str, second: &str) -> String {
     } else {
         format!("{}. {second}", first.trim_end_matches('.'))
     }
+}
+
+/// What was said by or of a host, naming it once.
+pub fn named(host: &str, said: &str) -> String {
+    if said.starts_with(&format!("`{host}`")) { said.to_owned() } else { format!("`{host}`: {said}") }
 }
 
 /// Where things stand, as a clause.

@@ -93,7 +93,7 @@ impl Site {
                 Standing::Ours(said) | Standing::Drifted { said, .. } if journal.is_empty() => {
                     return Err(foreign(&host, &said.journal, said.rollout));
                 }
-                Standing::Foreign { journal, .. } => return Err(foreign(&host, &journal, rollout_of(&look))),
+                Standing::Foreign { journal, .. } => return Err(foreign(&host, &journal, look.rollout())),
                 _ => {}
             }
         }
@@ -235,16 +235,6 @@ impl Site {
             }
         }
         Ok(())
-    }
-}
-
-fn rollout_of(look: &Look) -> Option<u64> {
-    match look.standing("") {
-        Standing::Ours(said) | Standing::Drifted { said, .. } => said.rollout,
-        _ => match &look.traffic {
-            crate::edge::balancer::TrafficSeen::Said(said) => said.rollout,
-            _ => None,
-        },
     }
 }
 

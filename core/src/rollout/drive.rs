@@ -74,6 +74,18 @@ impl State {
         Some(Resume::From(if commit { index.saturating_sub(1) } else { index }))
     }
 
+    /// The shift before the step at `index`, when that step is about to touch or check a half: where a resume goes on when a
+    /// balancer lost its tree meanwhile, so that it gets it back first.
+    pub fn shift_before(&self, index: usize) -> Option<usize> {
+        let (earlier, rest) = self.open.as_ref()?.plan.steps.split_at_checked(index)?;
+        match rest.first()?.step {
+            Step::Drain { .. } | Step::Place { .. } | Step::Activate { .. } | Step::Check { .. } => {
+                earlier.iter().rposition(|planned| matches!(planned.step, Step::Prepare { .. }))
+            }
+            _ => None,
+        }
+    }
+
     /// What is recorded before the step at `index`; for a shift the generations are chosen here.
     pub fn before(&self, index: usize, survey: Survey) -> Before {
         let Some(open) = &self.open else { return Before::default() };

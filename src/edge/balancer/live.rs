@@ -48,11 +48,12 @@ impl Balancers {
     }
 
     /// Writes generations (the way forward and the way back) beside the running one, durably; nothing becomes current.
+    /// Directories of bg's own that were purged are made again.
     /// All of them belong to one journal. Older generations are removed, the newest [`KEEP_GENERATIONS`] others stay.
     ///
     /// # Errors
     /// `Foreign` and `UnknownCurrent` where the directory is not this journal's, `Fenced` where a higher number is
-    /// current, `CurrentDiffers`, `Locked`, `NoDirs`, `NoRights`: nothing was changed. Others: nothing became current.
+    /// current, `CurrentDiffers`, `Locked`, `NoRights`: nothing was changed. Others: nothing became current.
     pub async fn prepare(&self, host: &str, generations: &[Generation]) -> Result<Prepared, Error> {
         let balancer = self.at(host)?;
         let Some(first) = generations.first() else { return Ok(Prepared { generations: Vec::new(), current: None }) };
@@ -63,7 +64,15 @@ impl Balancers {
         for (generation, number) in generations.iter().zip(&numbers) {
             args.extend([number.as_str(), generation.file.hash.as_str()]);
         }
-        let answer = self.script(host, script::PREPARE, &args, Some(pack(generations))).await?;
+        let packed = pack(generations);
+        let answer = match self.script(host, script::PREPARE, &args, Some(packed.clone())).await {
+            // Somebody purged them: what is about to be written there is all that they hold.
+            Err(Error { kind: Kind::NoDirs { .. }, .. }) => {
+                self.create_dirs(host).await?;
+                self.script(host, script::PREPARE, &args, Some(packed)).await?
+            }
+            answer => answer?,
+        };
         let done = answer.all("generation").filter_map(|line| {
             let (number, how) = line.split_once(' ')?;
             let how = match how {

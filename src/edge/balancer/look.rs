@@ -163,6 +163,14 @@ impl Look {
         self.generations.last().copied().unwrap_or(0).max(current)
     }
 
+    /// The rollout that the current tree says it was made in, whoever's it is.
+    pub fn rollout(&self) -> Option<u64> {
+        match &self.traffic {
+            TrafficSeen::Said(said) => said.rollout,
+            _ => None,
+        }
+    }
+
     /// What stands there, as `journal` sees it.
     pub fn standing(&self, journal: &str) -> Standing {
         let number = match &self.current {

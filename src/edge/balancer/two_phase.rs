@@ -2,7 +2,7 @@
 //! because whoever puts things back must know how each ended.
 
 use bluegreen_core::nginx::conf::Conf;
-use bluegreen_core::nginx::state::Seen;
+use bluegreen_core::nginx::state::{Seen, StateAnswer};
 use bluegreen_core::traffic::Traffic;
 
 use super::conf::{Reloaded, Restored};
@@ -54,6 +54,20 @@ impl Balancers {
     /// [`Balancers::confirm`] everywhere.
     pub async fn confirm_all(&self, n: u64, traffic: &Traffic, revision: Option<u64>) -> Each<()> {
         self.each(async |host| self.confirm(host, n, traffic, revision).await).await
+    }
+
+    /// [`Balancers::confirm`] everywhere but on the balancers `without`.
+    pub async fn confirm_all_but(&self, without: &[String], n: u64, traffic: &Traffic) -> Each<()> {
+        self.each(async |host| match without.iter().any(|known| known == host) {
+            true => Ok(()),
+            false => self.confirm(host, n, traffic, None).await,
+        })
+        .await
+    }
+
+    /// [`Balancers::state`] everywhere, for a bucket that always is.
+    pub async fn state_all(&self) -> Each<StateAnswer> {
+        self.each(async |host| self.state(host, "all/00/00").await).await
     }
 
     /// [`Balancers::every_bucket`] everywhere.

@@ -33,13 +33,22 @@ impl Remaining {
 
     fn words(&self) -> String {
         let requests = self.requests.iter().map(|(host, half, count)| match count {
-            InFlight::None | InFlight::AtLeast(1) => format!("requests of {half} in flight on `{host}`"),
-            InFlight::AtLeast(n) => format!("at least {n} requests of {half} in flight on `{host}`"),
+            InFlight::None => format!("requests {} in flight on `{host}`", of(*half)),
+            InFlight::AtLeast(n) => format!("{n} or more requests {} in flight on `{host}`", of(*half)),
         });
         let peers = self.peers.iter().map(|(host, _, peer, count)| {
-            format!("{count} connection(s) from {peer} on `{host}`, which is no balancer")
+            let connections = if *count == 1 { "connection" } else { "connections" };
+            format!("{count} {connections} to `{host}` from {peer}, which is no balancer")
         });
         requests.chain(peers).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Requests that began while both halves served may be on either.
+fn of(half: Seen) -> String {
+    match half {
+        Seen::Both => "that began while both halves served".to_owned(),
+        half => format!("of {half}"),
     }
 }
 

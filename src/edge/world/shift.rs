@@ -10,7 +10,7 @@ use bluegreen_core::{
 use super::Live;
 use crate::{
     edge::balancer::{Error, Generation, Look, Standing, two_phase::Each},
-    engine::{Effect, Failure, Survey, Work},
+    engine::{Effect, Failure, Survey, Work, named},
 };
 
 impl Live {
@@ -30,7 +30,7 @@ impl Live {
                 Err(error) if *direction == Direction::Forward => return Err(unprepared(&error)),
                 Err(error) => {
                     survey.settled = false;
-                    self.note(Some(&host), format!("does not answer: {}", error.kind));
+                    self.note(Some(&host), format!("cannot be asked: {}", error.kind));
                 }
             }
         }
@@ -46,10 +46,13 @@ impl Live {
     ) -> Result<Vec<String>, Failure> {
         let generations = self.generations(work, to);
         let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
-        let trees = self.balancers.prepare_all(&generations);
+        let trees = async {
+            self.answering(work.state, direction).await?;
+            Ok::<_, Failure>(self.balancers.prepare_all(&generations).await)
+        };
         let halves = checked_halves(back, to, work.state);
         let (trees, health) = tokio::join!(trees, self.quick_check(work, &halves, direction));
-        let mut notes = health?;
+        let (trees, mut notes) = (trees?, health?);
         if generations.is_empty() {
             notes.push("every balancer has it already".to_owned());
         }
@@ -62,6 +65,15 @@ impl Live {
             }
         }
         Ok(notes)
+    }
+
+    /// A forward shift is not begun while an nginx is dead and could not confirm it.
+    async fn answering(&self, state: &State, direction: Direction) -> Result<(), Failure> {
+        if state.stage.is_none() || direction == Direction::Backward {
+            return Ok(());
+        }
+        let dead = self.balancers.state_all().await.into_iter().find_map(|(_, answer)| answer.err());
+        dead.map_or(Ok(()), |error| Err(unprepared(&error)))
     }
 
     fn generations(&self, work: Work<'_>, to: &Traffic) -> Vec<Generation> {
@@ -95,7 +107,8 @@ impl Live {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
-        Err(Failure::new(Effect::Nothing, format!("the switch to {to} failed on `{}`: {}{more}", first.0, first.1)))
+        let first = named(&first.0, &first.1);
+        Err(Failure::new(Effect::Nothing, format!("the switch to {to} failed: {first}{more}")))
     }
 
     /// Phase two of a way back: every balancer that answers goes, the others are named.
@@ -104,14 +117,15 @@ impl Live {
         if failures.is_empty() {
             return Ok(Vec::new());
         }
-        let named: Vec<String> = failures.iter().map(|(host, why)| format!("`{host}`: {why}")).collect();
+        let named: Vec<String> = failures.iter().map(|(host, why)| named(host, why)).collect();
         Err(Failure::new(
             Effect::Open,
             format!(
                 "the way back to {to} did not reach every balancer: {}. Every other balancer is back, and no server was touched",
                 named.join("; ")
             ),
-        ))
+        )
+        .hint("bring what is named back, then `bg resume`"))
     }
 
     pub(super) async fn put_back_all(&self, work: Work<'_>) -> Result<(), Vec<(String, String)>> {
@@ -122,24 +136,25 @@ impl Live {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// Switches every balancer to `n`, then sees it confirmed by the workers. Returns who failed and what it said.
+    /// Switches every balancer to `n`, then sees it confirmed by the workers of each that was switched. Returns who failed
+    /// and what it said.
     async fn commit_and_confirm(&self, work: Work<'_>, to: &Traffic, n: Option<u64>) -> Vec<(String, String)> {
         let journal = work.epoch.journal.as_str();
         let hash = tree(to).hash();
-        if let Some(n) = n {
-            let failures = said(self.balancers.commit_all(n, journal, &hash).await);
-            if !failures.is_empty() {
-                return failures;
-            }
-        }
-        let Some(n) = n.or(work.state.confirmed) else { return Vec::new() };
+        let mut failures = match n {
+            Some(n) => said(self.balancers.commit_all(n, journal, &hash).await),
+            None => Vec::new(),
+        };
+        let Some(n) = n.or(work.state.confirmed) else { return failures };
         if work.state.stage.is_none()
             && self.balancers.wired_all().await.iter().all(|(_, wired)| matches!(wired, Ok(false)))
         {
             // Before the user has added the includes no nginx answers for this site, and none needs to.
-            return Vec::new();
+            return failures;
         }
-        said(self.balancers.confirm_all(n, to, None).await)
+        let without: Vec<String> = failures.iter().map(|(host, _)| host.clone()).collect();
+        failures.extend(said(self.balancers.confirm_all_but(&without, n, to).await));
+        failures
     }
 
     /// Whether the workers of every balancer keep public traffic away from `half`, asked right before it is touched.
@@ -167,9 +182,12 @@ impl Live {
             None => Ok(()),
             Some((host, why)) => Err(Failure::new(
                 Effect::Open,
-                format!("`{host}` may send public traffic to {half}, so its servers were not touched: {why}"),
+                format!(
+                    "`{host}` may send public traffic to {half}, so its servers were not touched: {}",
+                    named(host, why)
+                ),
             )
-            .hint(format!("bring `{host}` back"))),
+            .hint(format!("see to `{host}`; `bg resume` brings its traffic tree back first"))),
         }
     }
 }
@@ -189,31 +207,38 @@ fn said<T>(results: Each<T>) -> Vec<(String, String)> {
 
 fn unprepared(error: &Error) -> Failure {
     let effect = if error.is_foreign() { Effect::Refused } else { Effect::Nothing };
-    Failure::new(
-        effect,
-        format!(
-            "`{}` could not be prepared: {}. No balancer was switched and no server was touched",
-            error.host, error.kind
-        ),
-    )
+    let what = match error.is_unreachable() {
+        true => error.to_string(),
+        false => format!("`{}` could not be prepared: {}", error.host, error.kind),
+    };
+    let hint = format!("see to `{}`, then try again", error.host);
+    Failure::new(effect, format!("{what}. No balancer was switched and no server was touched")).hint(hint)
 }
 
 /// Refuses a tree of another journal, and a generation that this journal never chose.
 pub fn refuse_foreign(look: &Look, journal: &str, highest: u64) -> Result<(), Failure> {
     let host = &look.host;
-    let refused = |message: String, hint: &str| Err(Failure::new(Effect::Refused, message).hint(hint));
+    let refused = |message: String, hint: String| Err(Failure::new(Effect::Refused, message).hint(hint));
     match look.standing(journal) {
-        Standing::Foreign { journal, generation } => refused(
-            format!("`{host}` runs generation {generation} of another journal, `{journal}`; nothing was touched"),
-            "use the inventory and the journal that this balancer belongs to",
-        ),
+        Standing::Foreign { journal, generation } => {
+            let rollout = look.rollout().map(|number| format!(" (rollout r{number})")).unwrap_or_default();
+            refused(
+                format!(
+                    "`{host}` runs generation {generation} of another journal, `{journal}`{rollout}; nothing was touched"
+                ),
+                "use the inventory and the journal that this balancer belongs to".to_owned(),
+            )
+        }
         _ if look.highest() > highest => refused(
             format!(
                 "`{host}` has generation {}, and this journal has never chosen a higher one than {highest}: the journal is \
-                 probably an outdated copy. Nothing was touched",
+                 probably an outdated copy, or somebody made that generation by hand. Nothing was touched",
                 look.highest()
             ),
-            "use the newest copy of the journal",
+            format!(
+                "use the newest copy of the journal; what was made by hand is to be removed from `live/` in bg's directory on \
+                 `{host}`"
+            ),
         ),
         _ => Ok(()),
     }
