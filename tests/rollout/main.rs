@@ -1,5 +1,8 @@
 //! Whole rollouts on the playground: real sshd, real nginx, real applications, under load.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
+mod balancers;
 mod desk;
 mod journey;
 mod kills;

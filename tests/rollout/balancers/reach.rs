@@ -1,0 +1,178 @@
+//! A balancer that cannot be reached, or whose nginx is dead: before a shift, between its two phases, on the way back.
+
+use std::fs::File;
+
+use bg_playground::{Behaviour, Running};
+use nix::fcntl::{Flock, FlockArg};
+
+use super::*;
+
+/// v2's health takes so long to answer: meanwhile the trees are prepared and nothing is committed.
+const SLOW_HEALTH_MS: u64 = 1_500;
+
+/// Staged, with health asked on the servers themselves, and slow: a test can step between the two phases of a shift.
+fn staged_slowly() -> Playground {
+    let options = two_balancers().each_pool(|pool| pool.health("from", "\"host\"").health("timeout", "\"5s\""));
+    let site = set_up(options);
+    let slow = Behaviour { answers_after_ms: SLOW_HEALTH_MS, ..Behaviour::default() };
+    site.artifact("web", "v2", &slow).unwrap();
+    run(&site, "deploy --release v2").expect(0);
+    site
+}
+
+fn finish(running: Running) -> Ran {
+    let ran = running.wait(SEEN).unwrap();
+    println!("{ran}");
+    ran
+}
+
+#[test]
+fn a_balancer_that_is_down_before_a_shift_stops_it_and_nothing_changes() {
+    let mut site = set_up(two_balancers());
+    let (before, processes) = (balancers(&site), pids(&site));
+    site.stop_sshd("lb2").unwrap();
+    let ran = run(&site, "deploy --release v2");
+    ran.expect(1);
+    assert_says(&ran, &["`lb2` is unreachable", "balanced"]);
+    assert_stage(&site, "balanced");
+    site.start_sshd("lb2").unwrap();
+    assert_eq!((balancers(&site), pids(&site)), (before, processes));
+
+    run(&site, "deploy --release v2").expect(0);
+    let (before, processes) = (balancers(&site), pids(&site));
+    site.stop_sshd("lb2").unwrap();
+    for command in ["canary mobile=10%", "flip"] {
+        let ran = run(&site, command);
+        ran.expect(1);
+        assert_says(&ran, &["`lb2` is unreachable", "No balancer was switched", "staged"]);
+        assert_eq!(ran.stderr.matches("is unreachable").count(), 1, "said once:\n{ran}");
+        assert_stage(&site, "staged");
+    }
+    assert_eq!((balancers(&site), pids(&site)), (before, processes));
+    site.start_sshd("lb2").unwrap();
+    run(&site, "flip").expect(0);
+}
+
+#[test]
+fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back() {
+    let mut site = staged_slowly();
+    let processes = pids(&site);
+    let flip = site.start_bg(["flip"]).unwrap();
+    wait_prepared(site.balancer("lb2"));
+    site.stop_sshd("lb2").unwrap();
+    let ran = finish(flip);
+    ran.expect(5);
+    assert_says(&ran, &["`lb2`", "resume", "abort"]);
+    assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"], "lb1 was put back");
+    let status = status(&site);
+    assert_eq!(status["interrupted"]["command"], "flip", "{status}");
+
+    // Still dead: it stays open, and says so again.
+    run(&site, "resume").expect(5);
+    site.start_sshd("lb2").unwrap();
+    run(&site, "resume").expect(0);
+    assert_stage(&site, "staged");
+    assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"]);
+    assert_eq!(in_sync(&site, "lb2").0, true);
+    assert_eq!(pids(&site), processes, "no server was touched");
+    run(&site, "flip").expect(0);
+}
+
+#[test]
+fn a_balancer_that_dies_while_it_commits_is_put_back_late_and_abort_ends_it_too() {
+    let mut site = staged_slowly();
+    let lock = File::create(site.balancer("lb2").bg_dir.join("live/.lock")).unwrap();
+    let flip = site.start_bg(["flip"]).unwrap();
+    let prepared = wait_prepared(site.balancer("lb2"));
+    // Its commit waits for this lock while the other balancer is switched.
+    let held = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let switched = || fs::canonicalize(site.balancer("lb1").bg_dir.join("live/current")).unwrap();
+    let name = prepared.file_name().unwrap().to_owned();
+    until(SEEN, "lb1's switch", || (switched().file_name() == Some(&name)).then_some(())).unwrap();
+    site.stop_sshd("lb2").unwrap();
+    drop(held);
+    let ran = finish(flip);
+    ran.expect(5);
+    assert_says(&ran, &["`lb2`"]);
+    assert_eq!(half(&site, "lb1", PHONE), "blue", "put back");
+
+    site.start_sshd("lb2").unwrap();
+    run(&site, "abort").expect(0);
+    assert_stage(&site, "balanced");
+    assert_eq!([in_sync(&site, "lb1").0, in_sync(&site, "lb2").0], [true, true]);
+    assert_eq!(site.ask("web2", "/").unwrap().release(), "v1");
+}
+
+#[test]
+fn a_generation_that_was_changed_between_the_phases_is_not_committed_and_all_are_put_back() {
+    let site = staged_slowly();
+    let flip = site.start_bg(["flip"]).unwrap();
+    let prepared = wait_prepared(site.balancer("lb2"));
+    fs::write(prepared.join("green/all/extra"), "").unwrap();
+    let ran = finish(flip);
+    ran.expect(1);
+    assert_says(&ran, &["`lb2`", "is not what was prepared", "Every balancer was put back", "staged"]);
+    assert_stage(&site, "staged");
+    assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"]);
+    assert_eq!([in_sync(&site, "lb1").0, in_sync(&site, "lb2").0], [true, true]);
+    run(&site, "flip").expect(0);
+    assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["green", "green"]);
+}
+
+#[test]
+fn the_way_back_goes_as_far_as_it_can_and_names_the_dead_balancer() {
+    let mut site = staged(two_balancers());
+    let processes = pids(&site);
+    for (forward, back) in [("flip", "flip --back"), ("canary all=100%", "canary off")] {
+        run(&site, forward).expect(0);
+        let stage = status(&site)["stage"].clone();
+        site.stop_sshd("lb2").unwrap();
+        let ran = run(&site, back);
+        ran.expect(5);
+        assert_says(&ran, &["`lb2` is unreachable", "no server was touched", "resume"]);
+        assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "green"]);
+        assert_eq!(status(&site)["stage"], stage, "a way back keeps its stage until it is done");
+        assert_eq!(pids(&site), processes);
+
+        site.start_sshd("lb2").unwrap();
+        run(&site, "resume").expect(0);
+        assert_stage(&site, "staged");
+        assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"]);
+    }
+    // The first part of an abort is a way back too.
+    run(&site, "flip").expect(0);
+    site.stop_sshd("lb2").unwrap();
+    run(&site, "abort").expect(5);
+    assert_eq!(half(&site, "lb1", PHONE), "blue");
+    assert_eq!(pids(&site), processes, "no server is touched until all are settled");
+    site.start_sshd("lb2").unwrap();
+    run(&site, "abort").expect(0);
+    assert_stage(&site, "balanced");
+}
+
+#[test]
+fn a_dead_nginx_is_named_before_anything_is_switched_and_on_the_way_back() {
+    let mut site = staged(two_balancers());
+    let before = balancers(&site);
+    site.kill_nginx("lb2").unwrap();
+    let ran = run(&site, "flip");
+    ran.expect(1);
+    assert_says(&ran, &["`lb2`", "probe port", "No balancer was switched", "staged"]);
+    let current = |all: &[Vec<(PathBuf, String)>]| -> Vec<String> {
+        all.iter().flatten().filter(|(path, _)| path.ends_with("live/current")).map(|it| it.1.clone()).collect()
+    };
+    assert_eq!(current(&balancers(&site)), current(&before));
+    assert_eq!(half(&site, "lb1", PHONE), "blue");
+
+    site.start_nginx("lb2").unwrap();
+    run(&site, "flip").expect(0);
+    site.kill_nginx("lb2").unwrap();
+    let ran = run(&site, "flip --back");
+    ran.expect(5);
+    assert_says(&ran, &["`lb2`", "probe port"]);
+    assert_eq!(half(&site, "lb1", PHONE), "blue");
+    site.start_nginx("lb2").unwrap();
+    run(&site, "resume").expect(0);
+    assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"]);
+    assert_stage(&site, "staged");
+}
