@@ -4,7 +4,9 @@
 
 mod balancers;
 mod desk;
+mod first_use;
 mod journey;
 mod kills;
 mod operators;
 mod servers;
+mod table;
