@@ -122,7 +122,7 @@ impl Site {
         let missing: Vec<&str> =
             wired.iter().filter(|(_, wired)| !matches!(wired, Ok(true))).map(|(host, _)| host.as_str()).collect();
         if missing.is_empty() {
-            finished.outcome.hint = Some("`bg deploy`".to_owned());
+            finished.outcome.hint = finished.state.as_ref().map(ways_on);
             return;
         }
         finished.text = Some(self.lines_to_add(&missing));

@@ -67,8 +67,8 @@ impl Site {
                         "{host}: live tree, {} → {to}",
                         now.as_ref().map_or("nothing".to_owned(), Traffic::to_string)
                     );
-                    let before = now.as_ref().map(|traffic| tree(traffic).manifest()).unwrap_or_default();
-                    diff(text, &title, &before, &tree(to).manifest());
+                    let before = now.as_ref().map(|traffic| outline(&tree(traffic).manifest())).unwrap_or_default();
+                    diff(text, &title, &before, &outline(&tree(to).manifest()));
                     now = Some(to.clone());
                 }
                 Step::WriteConf { revision } => {
@@ -97,5 +97,53 @@ fn diff(text: &mut String, title: &str, before: &str, after: &str) {
     text.extend(lines.iter().take(DIFF_LINES).map(String::as_str));
     if lines.len() > DIFF_LINES {
         let _ = writeln!(text, "  … and {} lines more", lines.len() - DIFF_LINES);
+    }
+}
+
+/// A manifest with neighbours that differ only by their number in one line: `l 777 green/all/00…99 ../../full`.
+fn outline(manifest: &str) -> String {
+    let mut text = String::new();
+    let mut lines = manifest.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((head, first, tail)) = numbered(line) else {
+            let _ = writeln!(text, "{}", line.trim_end());
+            continue;
+        };
+        let mut last = first;
+        while let Some((_, number, _)) =
+            lines.peek().and_then(|next| numbered(next)).filter(|next| *next == (head, last + 1, tail))
+        {
+            last = number;
+            lines.next();
+        }
+        let range = if last == first { format!("{first:02}") } else { format!("{first:02}…{last:02}") };
+        let _ = writeln!(text, "{}", format!("{head}{range}{tail}").trim_end());
+    }
+    text
+}
+
+/// A line of a file or link that is called by its number, cut around it.
+fn numbered(line: &str) -> Option<(&str, u8, &str)> {
+    if line.starts_with('d') {
+        return None;
+    }
+    let name = line.find('/')?;
+    let end = name + line[name..].find(' ').unwrap_or(line.len() - name);
+    let number = line.get(end.checked_sub(2)?..end)?.parse().ok()?;
+    Some((&line[..end - 2], number, &line[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outline;
+
+    #[test]
+    fn numbered_neighbours_are_one_line() {
+        let manifest = "d 755 full \nd 755 green \nf 644 full/00 \nf 644 full/01 \nf 644 full/02 \nf 644 green/all/63/07 \n\
+                        l 777 green/all/98 ../../full\nl 777 green/all/99 ../../full\nl 777 green/mobile/00 ../../full\n";
+        let wanted = "d 755 full\nd 755 green\nf 644 full/00…02\nf 644 green/all/63/07\n\
+                      l 777 green/all/98…99 ../../full\nl 777 green/mobile/00 ../../full\n";
+        assert_eq!(outline(manifest), wanted);
+        assert_eq!(outline("f 644 both \n"), "f 644 both\n");
     }
 }

@@ -2,7 +2,7 @@
 
 use bluegreen_core::{
     Half,
-    rollout::{Command, State, Verb},
+    rollout::{Command, OpenCommand, State, Verb},
 };
 
 use super::{Site, refused, refused_here};
@@ -33,7 +33,7 @@ impl Site {
         self.same_site(state)?;
         if state.stage.is_none() {
             self.refuse_other_journals(state).await?;
-            return Err(refused("the site is not set up yet, so nothing was touched", "`bg setup`"));
+            return Err(not_set_up(state));
         }
         self.same_digest(state)?;
         let Some(open) = &state.open else { return Ok(()) };
@@ -262,6 +262,18 @@ fn outdated(host: &str, epoch: u64, length: u64) -> Outcome {
         ),
         "use the newest copy of the journal",
     )
+}
+
+/// A site must be set up first, or its setup finished.
+pub(super) fn not_set_up(state: &State) -> Outcome {
+    let message = match state.open.as_ref().and_then(OpenCommand::at) {
+        Some(at) => format!(
+            "the site is not set up yet: `setup` was interrupted at the step `{}`. Nothing was touched",
+            at.step
+        ),
+        None => "the site is not set up yet, so nothing was touched".to_owned(),
+    };
+    refused_here(message, state)
 }
 
 /// A failure of the world before anything was begun.

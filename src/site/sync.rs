@@ -3,7 +3,11 @@
 use bluegreen_core::rollout::{Command, Event, Stage, State};
 use sha2::{Digest, Sha256};
 
-use super::{Finished, Site, preflight::host_lines, refused, refused_here};
+use super::{
+    Finished, Site,
+    preflight::{host_lines, not_set_up},
+    refused, refused_here,
+};
 use crate::{
     edge::{
         balancer::{ConfFile, Look, Standing},
@@ -70,7 +74,7 @@ impl Site {
     async fn may_sync(&self, state: &State) -> Result<(), Outcome> {
         if state.stage.is_none() {
             self.refuse_other_journals(state).await?;
-            return Err(refused("the site is not set up yet, so nothing was touched", "`bg setup`"));
+            return Err(not_set_up(state));
         }
         if let Some(open) = &state.open
             && !matches!(open.command, Command::Sync { .. })
