@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod balancers;
+mod delayed;
 mod desk;
 mod first_use;
 mod journey;
