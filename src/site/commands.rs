@@ -1,8 +1,8 @@
 //! The commands, each read as a recipe: what is asked first, the plan, the drive.
 
 use bluegreen_core::{
-    rollout::{Command, Event, PlanError, Stage, State, plan, settle},
-    traffic::{SegmentShare, Traffic},
+    rollout::{Command, Event, PlanError, State, plan, settle},
+    traffic::SegmentShare,
 };
 
 use super::{Finished, Site, Wanted, preflight::host_lines, refused, refused_here};
@@ -262,27 +262,7 @@ impl Site {
             }
             _ => {}
         }
-        // Interrupted before it left balanced: what was prepared or half committed is taken back by an abort too.
-        if state.open.is_some() && state.stage == Some(Stage::Balanced) {
-            return self.abort_in_balanced(dry_run).await;
-        }
         self.command(Command::Abort, dry_run).await
-    }
-
-    /// A command that was interrupted while the site is still balanced touched no server: every balancer gets `both`
-    /// again, and the rollout, if one was begun, is over.
-    async fn abort_in_balanced(&self, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek()?;
-        let command = Command::Abort;
-        self.admit(&state, &command).await?;
-        let mut steps = settle(&State { traffic: Traffic::Both, ..state.clone() });
-        steps.ends_rollout = state.rollout.is_some();
-        if dry_run {
-            return self.dry_run(&state, &command, &steps).await;
-        }
-        let mut journal = self.open("abort")?;
-        let outcome = self.drive(&mut journal, &command, &steps, Vec::new()).await;
-        Ok(Site::finished(with_command(outcome, &command), &journal))
     }
 
     async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {

@@ -2,7 +2,7 @@
 
 use bluegreen_core::{
     Half,
-    rollout::{Command, OpenCommand, State, Verb},
+    rollout::{Command, OpenCommand, State},
 };
 
 use super::{Site, refused, refused_here};
@@ -36,10 +36,7 @@ impl Site {
             return Err(not_set_up(state));
         }
         self.same_digest(state)?;
-        let Some(open) = &state.open else { return Ok(()) };
-        if command.verb().is_some_and(Verb::leads_back) {
-            return Ok(());
-        }
+        let Some(open) = state.open.as_ref().filter(|_| !state.admits(command)) else { return Ok(()) };
         let at = open.at().map(|planned| planned.step.to_string()).unwrap_or_default();
         Err(refused_here(
             format!(

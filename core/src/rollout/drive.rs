@@ -56,9 +56,22 @@ pub struct Survey {
 }
 
 impl State {
-    /// Whether an open command lets `command` begin: only what leads traffic back to blue ends an interrupted command.
+    /// Whether an open command lets `command` begin: only what leads traffic back to blue ends an interrupted command. Once an
+    /// interrupted abort has touched green there is no new release to go back to `staged` with, and only abort goes on.
     pub fn admits(&self, command: &Command) -> bool {
-        self.open.is_none() || command.verb().is_some_and(Verb::leads_back)
+        let is_new = self.green.is_some_and(|green| green != self.source());
+        match command.verb() {
+            _ if self.open.is_none() => true,
+            Some(Verb::Abort) => true,
+            Some(verb) => verb.leads_back() && is_new,
+            None => false,
+        }
+    }
+
+    /// Whether `command` goes on with what is open rather than begin anew: an abort of an open abort.
+    pub fn goes_on(&self, command: &Command) -> bool {
+        let open = self.open.as_ref().map(|open| &open.command);
+        matches!((open, command), (Some(Command::Abort), Command::Abort))
     }
 
     /// Where the open command goes on; `None` when none is open.

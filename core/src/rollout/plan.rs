@@ -116,6 +116,12 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
         other => other.verb().ok_or(PlanError::NoSite)?,
     };
     let stage = state.stage.ok_or(PlanError::NoSite)?;
+    if verb == Verb::Abort && stage == Stage::Balanced && state.open.is_some() {
+        // Interrupted before it left balanced, so no server was touched: every balancer gets `both` again, and the
+        // rollout, if one was begun, is over.
+        let both = State { traffic: Traffic::Both, ..state.clone() };
+        return Ok(Plan { ends_rollout: state.rollout.is_some(), ..settle(&both) });
+    }
     match stage.next(verb) {
         Transition::Refused(refusal) => return Err(refusal.into()),
         Transition::Already => return Err(PlanError::Already { verb, settle: state.traffic.clone() }),
@@ -210,7 +216,10 @@ fn abort(draft: &mut Draft, state: &State, stage: Stage) {
         // Green carries everything and blue is in pieces: blue is healed before any traffic moves.
         draft.shift_to(Half::Green, Direction::Forward);
         draft.upgrade(Half::Blue, old);
-        draft.shift_to(Half::Blue, Direction::Forward);
+        // From here blue serves all and green is to be installed, which is what `isolated` says. Were the stage kept until
+        // the end, an abort that fails after this point would leave a site where `restore` upgrades blue beside an old
+        // green, and where the next abort would first ask a green half for traffic that it cannot carry.
+        draft.shift_to(Half::Blue, Direction::Forward).reaches = Some(Stage::Isolated);
     } else {
         draft.shift_to(Half::Blue, Direction::Backward);
     }

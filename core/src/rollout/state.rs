@@ -207,9 +207,10 @@ impl State {
         Version(self.releases.keys().next_back().map_or(1, |last| last.0 + 1))
     }
 
-    /// The release that the rollout installs; outside of a rollout, what blue serves.
+    /// The release that blue gets when green is restored to service: what green runs. A deploy that was interrupted before
+    /// it touched green has made a release that green does not run.
     pub fn target(&self) -> Version {
-        self.rollout.as_ref().map(|rollout| rollout.to).or(self.blue).unwrap_or(Version(0))
+        self.green.or(self.rollout.as_ref().map(|rollout| rollout.to)).or(self.blue).unwrap_or(Version(0))
     }
 
     /// The release that an abort returns to; outside of a rollout, what blue serves.

@@ -59,7 +59,10 @@ impl Live {
         let seen = seen.map_err(|error| failed(spot.half, &error))?;
         match work.state.release(spot.half) {
             Some(version) => self.marked(work, spot, &seen, version),
-            None => Ok(()),
+            None => {
+                let message = format!("the hosts of {} are not known to run one release", spot.half);
+                Err(Failure::new(Effect::Unhealthy, message))
+            }
         }
     }
 
