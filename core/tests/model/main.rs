@@ -192,7 +192,7 @@ fn one_operator_who_may_die_at_any_point() {
 
 #[test]
 fn two_operators_at_once() {
-    holds("two operators, one crash, a late message", Run { operators: 2, cuts: 0, entries: 14, ..RUN });
+    holds("two operators, one crash, a late message", Run { operators: 2, cuts: 0, entries: 10, ..RUN });
 }
 
 #[test]
