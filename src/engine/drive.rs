@@ -314,7 +314,7 @@ fn exit_of(failed: Failed) -> Exit {
 pub fn and_then(first: &str, second: &str) -> String {
     let mut chars = second.chars();
     let second: String = chars.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(chars).collect());
-    if first.contains('\n') {
+    if first.lines().next_back().is_some_and(|line| line.starts_with("  ")) {
         format!("{first}\n{second}")
     } else {
         format!("{}. {second}", first.trim_end_matches('.'))

@@ -154,7 +154,10 @@ impl Site {
         Err(Outcome {
             exit: Exit::Unhealthy,
             message: format!("{}. Nothing was touched; {}", unreachable.join("; "), describe_stage(state)),
-            hint: Some(hint.unwrap_or_else(|| "repair the server, then try again".to_owned())),
+            hint: Some(match hint {
+                Some(hint) => format!("{hint} · repair the server, then try again"),
+                None => "repair the server, then try again".to_owned(),
+            }),
         })
     }
 
@@ -171,7 +174,7 @@ impl Site {
                 balancers.state(&host, "all/00/00").await
             })
         );
-        let mut found = Vec::new();
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for (host, wiring) in wirings {
             match wiring {
                 Ok(wiring) => found.extend(
@@ -181,7 +184,7 @@ impl Site {
                         .filter(|finding| finding.bypass)
                         .map(|finding| format!("`{host}`: {finding}")),
                 ),
-                Err(error) => found.push(error.to_string()),
+                Err(error) => unknown.push(error.to_string()),
             }
         }
         for (host, answer) in answers {
@@ -191,18 +194,18 @@ impl Site {
                     "`{host}`: nginx runs revision {} of bg's configuration, and {} is on its disk: reload it",
                     answer.revision, state.revision
                 )),
-                Err(error) => found.push(error.to_string()),
+                Err(error) => unknown.push(error.to_string()),
             }
         }
-        if found.is_empty() {
-            return Ok(());
-        }
+        let (why, hint) = match (found.is_empty(), unknown.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => ("bg cannot tell whether all public traffic passes it", "mend that"),
+            (false, _) => ("public traffic could pass bg by", "mend nginx's configuration and reload it"),
+        };
+        found.extend(unknown);
         Err(refused(
-            format!(
-                "`{command}` is refused, because public traffic could pass bg by, and nothing was touched:\n  {}",
-                found.join("\n  ")
-            ),
-            "mend nginx's configuration and reload it, then try again · `bg check --hosts` says more",
+            format!("`{command}` is refused, because {why}, and nothing was touched:\n  {}", found.join("\n  ")),
+            format!("{hint}, then try again · `bg check --hosts` says more"),
         ))
     }
 

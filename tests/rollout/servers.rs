@@ -1,7 +1,12 @@
 //! Bad luck with servers and releases: what is refused, what is quoted, what goes on serving, and both ways on from there.
 
 mod apps;
+mod artifacts;
+mod commands;
 mod down;
+mod health;
+mod places;
+mod root;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -62,7 +62,12 @@ pub(super) fn answer(name: &'static str, output: &Output) -> Result<Vec<String>,
         let tail = if behind.is_empty() { last_lines(&output.stderr_text(), QUOTED_LINES) } else { behind };
         return Err(stopped(&lines[at]["stop ".len()..], tail));
     }
-    Err(What::Failed { name, status: output.status, tail: output.tail(QUOTED_LINES) })
+    let tail = output.tail(QUOTED_LINES);
+    // Free blocks say nothing of a disk whose inodes or quota are used up.
+    if tail.contains("No space left on device") || tail.contains("Disk quota exceeded") {
+        return Err(What::DiskFull { tail });
+    }
+    Err(What::Failed { name, status: output.status, tail })
 }
 
 fn stopped(line: &str, tail: String) -> What {

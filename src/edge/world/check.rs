@@ -17,6 +17,9 @@ use crate::{
     engine::{Effect, Failure, Work, and_then},
 };
 
+/// What a forward shift that was not made says.
+const STAYS: &str = "traffic was not moved: it goes forward only to servers that are all healthy";
+
 impl Live {
     /// One request to every place of `halves`, and in the same round trip the fence raised, so that no step of a dead
     /// command can land on a server that is about to serve. Forward every place must be healthy; backward one per pool,
@@ -43,7 +46,7 @@ impl Live {
         if direction == Direction::Forward {
             let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
             return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
-                Err(Failure { message: and_then(&failure.message, "traffic was not moved"), ..failure })
+                Err(Failure { message: and_then(&failure.message, STAYS), ..failure })
             });
         }
         one_per_pool(half, checked)

@@ -1,6 +1,8 @@
 //! Releases that do not work: each fails with what the host said, blue serves on, and both ways on work.
 
-use bg_playground::{Behaviour, until};
+use std::fs;
+
+use bg_playground::{Behaviour, Playground, until};
 
 use super::{SEEN, bg, deploy, release, says, serves, small, stage, started};
 
@@ -94,10 +96,9 @@ fn slow_and_stubborn_applications_are_waited_for() {
 #[test]
 fn a_restore_that_fails_leaves_everything_on_green() {
     let site = started(small());
-    // The release works on green and not on blue: only there its health path is another one.
     deploy(&site, "v2", &Behaviour::default(), 0);
     bg(&site, "flip", 0);
-    fail_blue(&site);
+    break_restart(&site, "web1");
     let said = bg(&site, "restore", 4);
     says(&said, &["`web1`", "Green carries the site", "The site is restoring", "`bg restore`", "`bg abort`"]);
     assert_eq!(stage(&site), "restoring");
@@ -107,32 +108,31 @@ fn a_restore_that_fails_leaves_everything_on_green() {
     }
     says(&bg(&site, "restore", 4), &["`web1`"]);
     serves(&site, "green", "v2");
-    mend_blue(&site);
+    mend_restart(&site, "web1");
     bg(&site, "restore", 0);
     serves(&site, "both", "v2");
 
     deploy(&site, "v3", &Behaviour::default(), 0);
     bg(&site, "flip", 0);
-    fail_blue(&site);
+    break_restart(&site, "web1");
     bg(&site, "restore", 4);
     // Blue cannot be healed either: everything stays on green.
     says(&bg(&site, "abort", 5), &["`web1`", "Green carries the site"]);
     serves(&site, "green", "v3");
-    mend_blue(&site);
+    mend_restart(&site, "web1");
     bg(&site, "abort", 0);
     assert_eq!(stage(&site), "balanced");
     serves(&site, "both", "v2");
 }
 
-/// No restart works on blue's server any more.
-fn fail_blue(site: &bg_playground::Playground) {
-    site.edit_inventory(|text| {
-        text.replace("restart = \"", "restart = \"test ! -e no-more || { echo no more; exit 7; }; ")
-    })
-    .unwrap();
-    std::fs::write(site.place("web1").root.join("no-more"), "").unwrap();
+/// From now on no restart works on this server.
+pub fn break_restart(site: &Playground, host: &str) {
+    let guard = "test ! -e no-more || { echo no more; exit 7; }; ";
+    site.edit_inventory(|text| text.replace(guard, "").replace("restart = \"", &format!("restart = \"{guard}")))
+        .unwrap();
+    fs::write(site.place(host).root.join("no-more"), "").unwrap();
 }
 
-fn mend_blue(site: &bg_playground::Playground) {
-    std::fs::remove_file(site.place("web1").root.join("no-more")).unwrap();
+pub fn mend_restart(site: &Playground, host: &str) {
+    fs::remove_file(site.place(host).root.join("no-more")).unwrap();
 }

@@ -1,8 +1,8 @@
 //! Hosts that are down before a command and during each of its steps, and hosts that are somebody else.
 
-use std::fs;
+use std::{fs, thread};
 
-use bg_playground::{Behaviour, Playground};
+use bg_playground::{Behaviour, Playground, request, until};
 
 use super::{SEEN, bg, deploy, ended, release, says, serves, small, stage, started, status, wait_step};
 
@@ -93,7 +93,7 @@ fn a_server_that_goes_down_during_a_step_leaves_blue_serving_and_both_ways_on() 
         wait_step(&site, step);
         if step == "activate" {
             // The restart itself is under way: the old application is gone.
-            bg_playground::until(SEEN, "the old application's end", || site.ask("web2", "/").err()).unwrap();
+            until(SEEN, "the old application's end", || site.ask("web2", "/").err()).unwrap();
         }
         site.stop_sshd("web2").unwrap();
         let said = ended(running, 4);
@@ -117,8 +117,80 @@ fn a_server_that_goes_down_during_a_step_leaves_blue_serving_and_both_ways_on() 
     }
 }
 
+#[test]
+fn a_server_that_is_lost_while_it_drains_or_is_checked_leaves_blue_serving() {
+    let mut site = started(small());
+    release(&site, "v2", &Behaviour::default());
+    // Whichever half it is on: a request that began on both holds the drain up.
+    let at = site.balancer("lb1").public;
+    let slow = thread::spawn(move || request(at, "GET", "/slow?ms=3000", &[], b"").unwrap().status);
+    let in_flight = || site.probe("lb1", "/inflight?half=both").ok().filter(|it| it.header("x-inflight") != "PASSED");
+    until(SEEN, "a request in flight", in_flight).unwrap();
+    let running = site.start_bg(["deploy", "--release", "v2"]).unwrap();
+    wait_step(&site, "drain");
+    site.stop_sshd("web2").unwrap();
+    says(&ended(running, 4), &["`web2`", "drain green failed", "The site is isolated: all traffic on blue"]);
+    assert_eq!(slow.join().unwrap(), 200, "what was under way on it is answered");
+    serves(&site, "blue", "v1");
+    site.start_sshd("web2").unwrap();
+    let before = site.app_pid("web2");
+    bg(&site, "abort", 0);
+    assert_eq!(site.app_pid("web2"), before, "it was never touched");
+    serves(&site, "both", "v1");
+
+    release(&site, "v3", &Behaviour { healthy_after_ms: 60_000, ..Behaviour::default() });
+    let running = site.start_bg(["deploy", "--release", "v3"]).unwrap();
+    wait_step(&site, "check");
+    site.kill_app("web2").unwrap();
+    let said = ended(running, 4);
+    says(&said, &["`web2` did not become healthy within 2s", "check green on v3 failed", "Blue carries the site"]);
+    assert_eq!(stage(&site), "isolated");
+    serves(&site, "blue", "v1");
+    bg(&site, "deploy --release v2", 0);
+    bg(&site, "flip", 0);
+    serves(&site, "green", "v2");
+}
+
+#[test]
+fn a_server_that_goes_down_while_blue_is_upgraded_leaves_everything_on_green() {
+    let mut site = started(small());
+    deploy(&site, "v2", &Behaviour { starts_after_ms: 1_500, ..Behaviour::default() }, 0);
+    bg(&site, "flip", 0);
+    let lost = |site: &mut Playground, words: &str, code: i32| {
+        let running = site.start_bg([words]).unwrap();
+        wait_step(site, "activate");
+        until(SEEN, "the old application's end", || site.ask("web1", "/").err()).unwrap();
+        site.stop_sshd("web1").unwrap();
+        let said = ended(running, code);
+        says(&said, &["`web1`", "Green carries the site", "The site is restoring: all traffic on green", "`bg abort`"]);
+        serves(site, "green", "v2");
+    };
+    lost(&mut site, "restore", 4);
+    assert_eq!(stage(&site), "restoring");
+    says(&bg(&site, "restore", 4), &["`web1` is unreachable", "the site is restoring"]);
+    site.start_sshd("web1").unwrap();
+    bg(&site, "restore", 0);
+    serves(&site, "both", "v2");
+
+    deploy(&site, "v3", &Behaviour::default(), 0);
+    bg(&site, "flip", 0);
+    super::apps::break_restart(&site, "web1");
+    bg(&site, "restore", 4);
+    super::apps::mend_restart(&site, "web1");
+    // Blue's way back is interrupted too: everything stays on green until blue is healed.
+    site.stop_sshd("web1").unwrap();
+    says(
+        &bg(&site, "abort", 5),
+        &["`web1` is unreachable", "The site is restoring: all traffic on green", "`bg abort`"],
+    );
+    serves(&site, "green", "v3");
+    site.start_sshd("web1").unwrap();
+    bg(&site, "abort", 0);
+    serves(&site, "both", "v2");
+}
+
 /// Bytes that do not compress, always the same.
-fn noise(length: usize) -> Vec<u8> {
+pub fn noise(length: usize) -> Vec<u8> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         seed ^= seed << 13;
@@ -127,4 +199,31 @@ fn noise(length: usize) -> Vec<u8> {
         seed.to_le_bytes()
     };
     std::iter::repeat_with(&mut next).flatten().take(length).collect()
+}
+
+#[test]
+fn a_server_with_another_host_key_gets_nothing() {
+    let mut site = started(small());
+    release(&site, "v2", &Behaviour::default());
+    let fence = fs::read_to_string(site.place("web2").root.join(".bg/fence")).unwrap();
+    site.change_host_key("web2").unwrap();
+    let said = bg(&site, "deploy --release v2", 4);
+    says(
+        &said,
+        &["`web2` shows another host key than the known one, so nothing was sent to it", "Nothing was touched"],
+    );
+    says(&said, &["the site is balanced", "was `web2` reinstalled, or does somebody stand in between?"]);
+    serves(&site, "both", "v1");
+    assert_eq!(stage(&site), "balanced");
+    let root = &site.place("web2").root;
+    assert_eq!(fs::read_to_string(root.join(".bg/fence")).unwrap(), fence);
+    assert!(!root.join("releases/v2").exists());
+
+    let trusted = fs::read_to_string(site.dir().join("keys/known_hosts")).unwrap();
+    let public = fs::read_to_string(site.dir().join("keys/web2_host.pub")).unwrap();
+    let name = format!("[{}]:{} ", site.host("web2").address, site.host("web2").ssh.port());
+    let lines =
+        trusted.lines().map(|line| if line.starts_with(&name) { name.clone() + &public } else { line.to_owned() });
+    fs::write(site.dir().join("keys/known_hosts"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    bg(&site, "deploy --release v2", 0);
 }
