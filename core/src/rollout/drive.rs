@@ -3,8 +3,9 @@
 use super::{
     command::{Command, Verb},
     event::Event,
+    replay::stage_at,
     stage::Stage,
-    state::{State, stage_at},
+    state::State,
     step::{Before, Direction, Epoch, Step},
 };
 use crate::{half::Half, traffic::Traffic};
