@@ -45,6 +45,9 @@ pub fn json(site: &Playground, words: &str, code: i32) -> Value {
     if !words.starts_with("status") {
         assert_eq!(document["exit"], code, "{ran}");
         assert_eq!(document["ok"], code == 0, "{ran}");
+        for key in ["stage", "rollout", "message", "hint"] {
+            assert!(document.get(key).is_some(), "`{key}` is missing: {ran}");
+        }
     }
     document
 }
@@ -71,13 +74,6 @@ pub fn events(journal: &str) -> Vec<Value> {
     entries.flat_map(|entry| entry["events"].as_array().cloned().unwrap_or_default()).collect()
 }
 
-/// The number that each balancer runs.
-#[expect(dead_code)]
-pub fn generations(site: &Playground) -> Vec<Value> {
-    let status = status(site);
-    status["balancers"].as_array().unwrap().iter().map(|balancer| balancer["generation"].clone()).collect()
-}
-
 /// Everything on the hosts and in the operator's directory that a command could change, content and modes.
 pub type World = BTreeMap<PathBuf, String>;
 
@@ -96,7 +92,7 @@ pub fn world(site: &Playground) -> World {
 
 /// Nothing was touched by that command.
 #[track_caller]
-pub fn untouched(site: &Playground, before: &World, ran: &Ran) {
+pub fn untouched(site: &Playground, before: &World, ran: &impl std::fmt::Display) {
     let now = world(site);
     let paths: BTreeSet<&PathBuf> = before.keys().chain(now.keys()).collect();
     let changed: Vec<_> = paths.into_iter().filter(|path| before.get(*path) != now.get(*path)).collect();
@@ -127,8 +123,9 @@ pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
     let until = Instant::now() + SOON;
     // Without a pause: what follows is to happen at the very beginning of the step.
     while !journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
-        let ended = running.has_ended();
-        assert!(!ended && Instant::now() < until, "`{words}` never began step {index}: ended {ended}");
+        if running.has_ended() || Instant::now() > until {
+            panic!("it never began step {index}: {}", running.wait(SOON).unwrap());
+        }
         std::thread::yield_now();
     }
     running
@@ -139,4 +136,13 @@ pub fn kill_at(site: &Playground, words: &str, index: usize) {
     let running = start_until(site, words, index);
     running.signal(Signal::SIGKILL);
     assert_eq!(running.wait(SOON).unwrap().code, None, "killed");
+}
+
+/// Lets every restart wait as long as the file that is returned exists.
+pub fn hold_restarts(site: &Playground) -> PathBuf {
+    let hold = site.dir().join("hold");
+    fs::write(&hold, "").unwrap();
+    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
+    site.edit_inventory(|text| text.replace("restart = \"", &wait)).unwrap();
+    hold
 }

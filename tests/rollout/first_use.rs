@@ -17,8 +17,9 @@ fn before_setup_everything_that_needs_a_site_is_refused() {
         let ran = bg(&site, words, 3);
         assert!(ran.stderr.contains("`bg setup`"), "{ran}");
         untouched(&site, &before, &ran);
-        let ran = bg(&site, &format!("{words} --dry-run"), 3);
-        untouched(&site, &before, &ran);
+        let said = json(&site, &format!("{words} --dry-run"), 3);
+        assert_eq!((&said["stage"], &said["rollout"]), (&Value::Null, &Value::Null));
+        untouched(&site, &before, &said);
     }
     let ran = bg(&site, "setup --release v1 --dry-run", 0);
     assert!(ran.stdout.contains("upstream shop_web_green") || ran.stdout.contains("lines more"), "{ran}");

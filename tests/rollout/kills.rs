@@ -2,9 +2,12 @@
 //! on lead where they promise.
 
 use bg_playground::{Playground, load::Load, until};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{SOON, bg, events, journal, kill_at, status, two_balancers};
+use crate::desk::{
+    SOON, bg, events, hold_restarts, journal, kill_at, start_until, status, two_balancers, untouched, world,
+};
 
 const DEPLOY: &str = "deploy --release v2 --canary mobile=10%";
 
@@ -55,7 +58,7 @@ fn says_what_is_open(site: &Playground, command: &str, step: &str) {
     }
 }
 
-/// An artifact large enough that placing takes a moment.
+/// Set up, with another release at hand, under a light load.
 fn site() -> (Playground, Load) {
     let mut site = two_balancers().start().unwrap();
     site.setup("v1").unwrap().expect(0);
@@ -69,13 +72,15 @@ fn killed_at_any_step_of_a_deploy_it_is_finished_by_resume_or_undone_by_abort() 
     let (mut site, load) = site();
     let steps = steps(&site, DEPLOY);
     assert!(steps.len() >= 8, "{steps:?}");
-    for (index, step) in steps.iter().enumerate() {
+    // In turn finished and undone, and undone too before anything was switched.
+    let points = (0..steps.len()).map(|index| (index, index % 2 == 0)).chain([(0, false)]);
+    for (deploy, (index, is_resumed)) in points.enumerate() {
         // Every deploy makes a release of its own.
-        let step = &step.replace("v2", &format!("v{}", index + 2));
+        let step = &steps[index].replace("v2", &format!("v{}", deploy + 2));
         kill_at(&site, DEPLOY, index);
         nothing_runs_on(&mut site);
         says_what_is_open(&site, "deploy", step);
-        if index % 2 == 0 {
+        if is_resumed {
             bg(&site, "resume", 0);
             let seen = status(&site);
             assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!("canary"), &Value::Null), "{step}");
@@ -86,6 +91,40 @@ fn killed_at_any_step_of_a_deploy_it_is_finished_by_resume_or_undone_by_abort() 
         assert_eq!(seen["releases"], json!({ "blue": "v1", "green": "v1" }), "{step}");
         assert_eq!(leftovers(&site), Vec::<String>::new(), "{step}");
     }
+    load.stop().expect_none_failed();
+}
+
+#[test]
+fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
+    let (mut site, load) = site();
+    let hold = hold_restarts(&site);
+    let deploy = start_until(&site, "deploy --release v2", 4);
+    let restart = || site.processes().iter().any(|process| process.command.contains("hold ]; do"));
+    until(SOON, "the restart", || restart().then_some(())).unwrap();
+    deploy.signal(Signal::SIGKILL);
+    deploy.wait(SOON).unwrap();
+    nothing_runs_on(&mut site);
+    std::fs::remove_file(hold).unwrap();
+    bg(&site, "resume", 0);
+    assert_eq!(site.ask("web2", "/").unwrap().release(), "v2");
+
+    // A balancer is switched, and the command does not know it yet, unless it was quicker than this.
+    let current =
+        || ["lb1", "lb2"].map(|host| std::fs::read_link(site.balancer(host).bg_dir.join("live/current")).unwrap());
+    let before = current();
+    let flip = start_until(&site, "flip", 1);
+    until(SOON, "a switch", || (current() != before).then_some(())).unwrap();
+    flip.signal(Signal::SIGKILL);
+    let was_quicker = flip.wait(SOON).unwrap().ok();
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], seen["interrupted"].is_null()), (&json!("flipped"), was_quicker), "{seen:#}");
+    let before = world(&site);
+    for way_on in ["resume", "abort"].iter().filter(|_| !was_quicker) {
+        let ran = bg(&site, &format!("{way_on} --dry-run"), 0);
+        untouched(&site, &before, &ran);
+    }
+    bg(&site, "flip --back", 0);
+    assert_eq!(status(&site)["stage"], "staged");
     load.stop().expect_none_failed();
 }
 

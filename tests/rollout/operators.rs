@@ -3,10 +3,15 @@
 use std::{fs, path::Path};
 
 use bg_playground::{Playground, Ran};
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 
-use crate::desk::{SOON, bg, journal, journal_file, small, start_until, status, two_balancers, untouched, world};
+use crate::desk::{
+    SOON, bg, hold_restarts, journal, journal_file, small, start_until, status, two_balancers, untouched, world,
+};
 
 const CHANGES: [&str; 10] = [
     "setup --release v1",
@@ -39,15 +44,6 @@ fn bg_at(site: &Playground, desk: &Path, words: &str, code: i32) -> Ran {
     let ran = Ran { code: out.status.code(), stdout, stderr, took: SOON, command: words.to_owned(), timed_out: false };
     ran.expect(code);
     ran
-}
-
-/// Lets every restart wait as long as the file that is returned exists.
-fn hold_restarts(site: &Playground) -> std::path::PathBuf {
-    let hold = site.dir().join("hold");
-    fs::write(&hold, "").unwrap();
-    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
-    site.edit_inventory(|text| text.replace("restart = \"", &wait)).unwrap();
-    hold
 }
 
 #[test]
@@ -231,10 +227,11 @@ fn asked_to_stop_it_finishes_the_step_whatever_the_signal() {
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
     let hold = hold_restarts(&site);
-    for (signal, way_on) in [(Signal::SIGHUP, "abort"), (Signal::SIGTERM, "resume")] {
+    for (signal, way_on) in [(Signal::SIGHUP, "abort"), (Signal::SIGINT, "abort"), (Signal::SIGTERM, "resume")] {
         fs::write(&hold, "").unwrap();
         let deploy = start_until(&site, "deploy --release v2", 4);
-        deploy.signal(signal);
+        // As a terminal does it: to everything that the command has started too.
+        killpg(Pid::from_raw(deploy.pid()), signal).unwrap();
         fs::remove_file(&hold).unwrap();
         let ran = deploy.wait(SOON).unwrap();
         assert!(ran.expect(130).stderr.contains("before the step `check green on v"), "{ran}");

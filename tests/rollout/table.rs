@@ -40,12 +40,12 @@ fn column(site: &Playground, stage: usize) {
                 untouched(site, &before, &ran);
             }
             b'r' => {
-                let ran = bg(site, words, 3);
-                let is_told =
-                    ran.stderr.contains(STAGES[stage]) && ran.stderr.to_lowercase().contains("nothing was touched");
-                let ways = through.clone().all(|verb| ran.stderr.contains(&format!("`bg {verb}`")));
-                assert!(is_told && ways, "{ran}");
-                untouched(site, &before, &ran);
+                let said = json(site, words, 3);
+                let (message, hint) = (said["message"].as_str().unwrap(), said["hint"].as_str().unwrap());
+                assert!(message.contains(STAGES[stage]) && message.ends_with("Nothing was touched"), "{said}");
+                assert!(through.clone().all(|verb| hint.contains(&format!("`bg {verb}`"))), "{said}");
+                assert_eq!((&said["stage"], &said["rollout"]), (&seen["stage"], &seen["rollout"]), "{said}");
+                untouched(site, &before, &said);
             }
             _ => {
                 let ran = bg(site, words, 0);
