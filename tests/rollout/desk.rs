@@ -121,12 +121,12 @@ pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
     let mut running = site.start_bg(words.split_whitespace()).unwrap();
     let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
     let until = Instant::now() + SOON;
-    // Without a pause: what follows is to happen at the very beginning of the step.
     while !journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
         if running.has_ended() || Instant::now() > until {
             panic!("it never began step {index}: {}", running.wait(SOON).unwrap());
         }
-        std::thread::yield_now();
+        // Short: what follows is to happen at the very beginning of the step.
+        std::thread::sleep(Duration::from_micros(300));
     }
     running
 }
