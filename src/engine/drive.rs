@@ -7,7 +7,7 @@ use std::{
 
 use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, Stage, State, Step, Survey};
 
-use super::{Failure, Journal, JournalError, Report, Reporter, Work, World};
+use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World};
 
 /// How a command ended: the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +79,30 @@ impl Engine<'_> {
             );
             return Outcome { exit: Exit::Interrupted, message, hint: Some(ways_on(state)) };
         }
+        // A refusal by what the balancers have comes before anything is recorded: it must not end an open command either.
+        let survey = match plan.steps.first().map(|planned| &planned.step) {
+            Some(step @ Step::Prepare { .. }) => match self.world.survey(self.journal.state(), step).await {
+                Ok(survey) => Some(survey),
+                Err(failure) => return self.not_begun(failure),
+            },
+            _ => None,
+        };
         let mut events = self.journal.state().begin(command, plan, self.digest);
         events.extend(also);
         if let Err(error) = self.journal.append(events) {
             return error.into();
         }
-        self.drive(0).await
+        self.drive(0, survey).await
+    }
+
+    fn not_begun(&self, failure: Failure) -> Outcome {
+        let exit = match failure.effect {
+            Effect::Refused => Exit::Refused,
+            Effect::Unhealthy => Exit::Unhealthy,
+            _ if self.journal.state().open.is_some() => Exit::Open,
+            Effect::Nothing | Effect::Open => Exit::Failed,
+        };
+        self.left(exit, failure)
     }
 
     /// Finishes the open command from its stored plan, or the undoing of its shift.
@@ -96,7 +114,7 @@ impl Engine<'_> {
             Some(Resume::PutBack(index)) => self.resume_undoing(&open, index).await,
             Some(Resume::From(index)) => {
                 let first = self.first_step(&open, index).await;
-                self.drive(first).await
+                self.drive(first, None).await
             }
             None => Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume"),
         }
@@ -126,7 +144,8 @@ impl Engine<'_> {
         }
     }
 
-    async fn drive(&mut self, first: usize) -> Outcome {
+    /// `survey`: what the first step found already, when it is a shift.
+    async fn drive(&mut self, first: usize, mut survey: Option<Survey>) -> Outcome {
         let Some(plan) = self.journal.state().open.as_ref().map(|open| open.plan.clone()) else {
             return Outcome::new(Exit::Failed, "the journal holds no open command to carry out");
         };
@@ -134,7 +153,7 @@ impl Engine<'_> {
             if self.interrupted.load(Ordering::SeqCst) {
                 return self.stopped();
             }
-            if let Err(outcome) = self.step(&plan, index).await {
+            if let Err(outcome) = self.step(&plan, index, survey.take()).await {
                 return outcome;
             }
         }
@@ -158,12 +177,12 @@ impl Engine<'_> {
         }
     }
 
-    async fn step(&mut self, plan: &Plan, index: usize) -> Result<(), Outcome> {
+    async fn step(&mut self, plan: &Plan, index: usize, survey: Option<Survey>) -> Result<(), Outcome> {
         let step = &plan.steps[index].step;
         let started = Instant::now();
         let words = step.to_string();
         (self.reporter)(Report::StepStarted { number: index + 1, of: plan.steps.len(), step: words.clone() });
-        let before = match self.before(step, index).await {
+        let before = match self.before(step, index, survey).await {
             Ok(before) => before,
             Err(failure) => {
                 (self.reporter)(Report::StepFailed { step: words, elapsed: started.elapsed() });
@@ -188,11 +207,12 @@ impl Engine<'_> {
     }
 
     /// What is recorded before the step; before a shift the balancers are looked at.
-    async fn before(&self, step: &Step, index: usize) -> Result<Before, Failure> {
+    async fn before(&self, step: &Step, index: usize, survey: Option<Survey>) -> Result<Before, Failure> {
         let state = self.journal.state();
-        let survey = match step {
-            Step::Prepare { .. } => self.world.survey(state, step).await?,
-            _ => Survey { highest: 0, settled: false },
+        let survey = match (step, survey) {
+            (_, Some(survey)) => survey,
+            (Step::Prepare { .. }, None) => self.world.survey(state, step).await?,
+            (_, None) => Survey { highest: 0, settled: false },
         };
         Ok(state.before(index, survey))
     }
@@ -340,11 +360,17 @@ pub fn ways_on(state: &State) -> String {
     if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
         return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
     }
-    if state.open.is_some() {
-        return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
-            .to_owned();
+    match &state.open {
+        Some(open) if matches!(open.command, Command::Sync { .. }) && state.digest.as_ref() != Some(&open.digest) => {
+            return "`bg sync` again goes on with it".to_owned();
+        }
+        Some(_) => {
+            return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
+                .to_owned();
+        }
+        None => {}
     }
-    let verbs = state.stage.map(Stage::allowed).unwrap_or_default();
+    let verbs = state.next_commands();
     if verbs.is_empty() {
         return "`bg setup`".to_owned();
     }

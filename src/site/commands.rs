@@ -96,6 +96,8 @@ impl Site {
             return self.dry_run(&state, &command, &steps).await;
         }
         let mut journal = self.open("setup")?;
+        // What was asked before the lock was taken must still hold.
+        unchanged(&state, journal.state())?;
         if journal.state().journal.is_none() {
             let id = format!("{:016x}", rand::random::<u64>());
             journal.append(vec![Event::SiteCreated { site: self.inventory.site.clone(), journal: id }])?;
@@ -275,13 +277,18 @@ impl Site {
             }
             return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
         };
+        if open.digest != self.inventory.digest() {
+            let message = format!(
+                "`{}` was begun with another inventory than this one, so it was not resumed",
+                open.command.as_str()
+            );
+            return Err(refused(message, "bring that inventory back, or `bg sync` again"));
+        }
         if dry_run {
             return self.dry_run(&state, &open.command, &open.plan).await;
         }
         let mut journal = self.open("resume")?;
-        if journal.state().open.is_none() {
-            return Err(refused_here("another command finished it meanwhile", journal.state()));
-        }
+        unchanged(&state, journal.state())?;
         let digest = self.inventory.digest();
         let outcome = self.engine(&mut journal, &digest).resume().await;
         let mut finished = Site::finished(with_command(outcome, &open.command), &journal);
@@ -290,6 +297,14 @@ impl Site {
         }
         Ok(finished)
     }
+}
+
+/// Nobody appended between the look at the journal and the lock.
+pub(super) fn unchanged(before: &State, now: &State) -> Result<(), Outcome> {
+    if before.length == now.length {
+        return Ok(());
+    }
+    Err(refused_here("another command changed the site meanwhile; nothing was touched", now))
 }
 
 fn not_planned(error: PlanError, state: &State) -> Outcome {

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Finished, Site,
+    commands::unchanged,
     preflight::{host_lines, not_set_up},
     refused, refused_here,
 };
@@ -42,12 +43,7 @@ impl Site {
             return self.dry_run(&state, &command, &steps).await;
         }
         let mut journal = self.open("sync")?;
-        if journal.state().length != state.length {
-            return Err(refused_here(
-                "another command changed the site meanwhile; nothing was touched",
-                journal.state(),
-            ));
-        }
+        unchanged(&state, journal.state())?;
         let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
         if steps.steps.is_empty() {
             if changed {

@@ -4,8 +4,8 @@ use super::{
     command::{Command, Verb},
     event::Event,
     replay::stage_at,
-    stage::Stage,
-    state::State,
+    stage::{Refusal, Stage, Transition},
+    state::{OpenCommand, State},
     step::{Before, Direction, Epoch, Step},
 };
 use crate::{half::Half, traffic::Traffic};
@@ -57,16 +57,42 @@ pub struct Survey {
 }
 
 impl State {
-    /// Whether an open command lets `command` begin: only what leads traffic back to blue ends an interrupted command. Once an
-    /// interrupted abort has touched green there is no new release to go back to `staged` with, and only abort goes on.
+    /// Whether green runs a release that the rollout brought: from an abort's first restart on it does not, and then only
+    /// `abort` (or a new deploy) leads on, whatever the stage still says.
+    pub fn green_is_new(&self) -> bool {
+        self.green.is_some_and(|green| green != self.source())
+    }
+
+    /// Whether an open command lets `command` begin: only what leads traffic back to blue ends an interrupted command.
     pub fn admits(&self, command: &Command) -> bool {
-        let is_new = self.green.is_some_and(|green| green != self.source());
-        match command.verb() {
-            _ if self.open.is_none() => true,
-            Some(Verb::Abort) => true,
-            Some(verb) => verb.leads_back() && is_new,
-            None => false,
+        self.open.is_none() || command.verb().is_some_and(|verb| self.admits_verb(verb))
+    }
+
+    fn admits_verb(&self, verb: Verb) -> bool {
+        match (&self.open, verb) {
+            (None, _) => true,
+            // There is nothing to go back to, or nothing that an abort could undo: they are begun again.
+            (Some(OpenCommand { command: Command::Setup { .. }, .. }), _) => false,
+            (Some(_), verb) => verb.leads_back(),
         }
+    }
+
+    /// Every command of the table that would go through now, in its order.
+    pub fn next_commands(&self) -> Vec<Verb> {
+        let Some(stage) = self.stage else { return Vec::new() };
+        let interrupted = stage == Stage::Balanced && self.open.is_some();
+        let goes = |verb: &Verb| match stage.next(*verb) {
+            Transition::To(_) => self.refused_without_new_release(*verb, stage).is_none(),
+            _ => interrupted && *verb == Verb::Abort,
+        };
+        Verb::ALL.into_iter().filter(|verb| self.admits_verb(*verb)).filter(goes).collect()
+    }
+
+    /// What needs a new release on green is refused where green has none, although the stage would allow it.
+    pub(super) fn refused_without_new_release(&self, verb: Verb, stage: Stage) -> Option<Refusal> {
+        let needs = !matches!(verb, Verb::Deploy | Verb::Abort);
+        let why = "an abort has begun to take green back to the old release: `abort` again finishes it";
+        (needs && !self.green_is_new()).then_some(Refusal { verb, stage, why })
     }
 
     /// Whether `command` goes on with what is open rather than begin anew: an abort of an open abort.

@@ -127,6 +127,9 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
         Transition::Already => return Err(PlanError::Already { verb, settle: state.traffic.clone() }),
         Transition::To(_) => {}
     }
+    if let Some(refusal) = state.refused_without_new_release(verb, stage) {
+        return Err(refusal.into());
+    }
     let ends_rollout = matches!(verb, Verb::Restore | Verb::Abort);
     match command {
         Command::Deploy { release, canary } => deploy(&mut draft, state, stage, release.version, canary.as_deref()),

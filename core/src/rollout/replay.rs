@@ -126,6 +126,7 @@ impl State {
         self.open = Some(OpenCommand {
             command: command.clone(),
             plan: plan.clone(),
+            digest: digest.to_owned(),
             done: 0,
             step: None,
             shift: None,

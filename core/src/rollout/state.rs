@@ -61,6 +61,8 @@ pub struct OpenCommand {
     pub command: Command,
     /// Its steps.
     pub plan: Plan,
+    /// The digest of the inventory that it was planned from.
+    pub digest: String,
     /// Steps done so far: the index of the next.
     pub done: usize,
     /// The step under way.

@@ -164,8 +164,12 @@ fn release(state: Option<&State>, half: Half, pools: &[(String, PoolSeen)]) -> O
 
 fn interrupted(state: &State) -> Option<Interrupted> {
     let open = state.open.as_ref()?;
-    let next: &[&str] =
-        if matches!(open.command, Command::Setup { .. }) { &["resume", "setup"] } else { &["resume", "abort"] };
+    let next: &[&str] = match open.command {
+        Command::Setup { .. } => &["resume", "setup"],
+        // Begun with an inventory that is not the journal's yet: nothing else takes it up.
+        Command::Sync { .. } if state.digest.as_ref() != Some(&open.digest) => &["sync"],
+        _ => &["resume", "abort"],
+    };
     Some(Interrupted {
         command: open.command.as_str().to_owned(),
         step: open.at().map(|planned| planned.step.to_string()),
@@ -173,9 +177,10 @@ fn interrupted(state: &State) -> Option<Interrupted> {
     })
 }
 
-/// Every command that is neither refused nor done already; with one open, those that lead back to blue.
+/// Every command that is neither refused nor done already.
 fn next(state: &State) -> Vec<String> {
-    let Some(stage) = state.stage else { return vec!["setup".to_owned()] };
-    let verbs = stage.allowed().into_iter().filter(|verb| state.open.is_none() || verb.leads_back());
-    verbs.map(Verb::as_str).map(ToOwned::to_owned).collect()
+    if state.stage.is_none() {
+        return vec!["setup".to_owned()];
+    }
+    state.next_commands().into_iter().map(Verb::as_str).map(ToOwned::to_owned).collect()
 }

@@ -161,6 +161,7 @@ fn about(word: &str, stage: Option<Stage>, interrupted: bool) -> &'static str {
     match (word, stage) {
         ("setup", _) => "install a first release on both halves",
         ("resume", _) => "finish what was interrupted",
+        ("sync", _) => "bring the balancers up to the inventory",
         ("deploy", Some(Stage::Balanced)) => "take green out and bring a new release onto it",
         ("deploy", _) => "bring a release onto green again",
         ("canary", Some(Stage::Canary)) => "let another share try green",
