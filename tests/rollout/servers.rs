@@ -7,6 +7,7 @@ mod down;
 mod health;
 mod places;
 mod root;
+mod setup;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,11 +27,11 @@ fn small() -> Options {
     hasty(Playground::options().small())
 }
 
-/// What never gets healthy is known after two seconds.
+/// What never gets healthy is known after three seconds.
 fn hasty(options: Options) -> Options {
     options
         .bg(env!("CARGO_BIN_EXE_bg"))
-        .each_pool(|pool| pool.health("interval", "\"50ms\"").health("timeout", "\"1s\"").health("within", "\"2s\""))
+        .each_pool(|pool| pool.health("interval", "\"50ms\"").health("timeout", "\"1s\"").health("within", "\"3s\""))
 }
 
 /// A site that serves v1.

@@ -140,6 +140,7 @@ impl HostError {
             Self::NoSudo { .. } => {
                 format!("the login user on `{host}` needs a NOPASSWD rule in sudoers; `ssh {host} sudo -n true` shows when it has one")
             }
+            Self::Lost { .. } => format!("is it up? try `ssh {host} true`"),
             Self::TimedOut { ended: false, .. } => format!("look for the command on `{host}`, and end it, before anything else is done there"),
             Self::Forward { .. } => "sshd's AllowTcpForwarding must permit it".into(),
             _ => return None,

@@ -120,7 +120,7 @@ impl Live {
         })
         .await;
         let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
-        all_of_upgrade(half, failures, count).map_or(Ok(Vec::new()), Err)
+        all_of_upgrade(work, half, failures, count).map_or(Ok(Vec::new()), Err)
     }
 
     async fn full_check(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
@@ -137,7 +137,10 @@ impl Live {
                 self.note(Some(host), format!("{}: {text}", spot.pool.name));
             }
         });
-        waited.await.map_err(|unhealthy| Failure::new(Effect::Unhealthy, unhealthy.to_string()))
+        waited.await.map_err(|unhealthy| {
+            let look = format!("`bg exec {host} -- COMMAND` looks there");
+            Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(look)
+        })
     }
 }
 

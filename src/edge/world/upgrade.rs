@@ -87,7 +87,7 @@ impl Live {
         let release = release_of(work.state, release)?;
         let placed = fan_out(self.spots(half), self.hosts.parallel(), |spot| self.place_one(work, spot, release)).await;
         let results = placed.into_iter().map(|(spot, result)| (spot, result.map(|p| p == Placed::Already))).collect();
-        summary(half, results, "has the files already")
+        summary(work, half, results, "has the files already")
     }
 
     async fn place_one(&self, work: Work<'_>, spot: Spot<'_>, release: &Release) -> Result<Placed, Failure> {
@@ -160,7 +160,7 @@ impl Live {
             activated.map(|how| how == Activated::Already).map_err(|error| failed(half, &error))
         })
         .await;
-        summary(half, activated, "ran it already")
+        summary(work, half, activated, "ran it already")
     }
 
     pub(super) async fn prune(&self, work: Work<'_>, protect: &[Version]) -> Result<Vec<String>, Failure> {
@@ -180,7 +180,12 @@ impl Live {
 }
 
 /// Every failure in one message; otherwise how many places there were and how many needed nothing.
-fn summary(half: Half, results: Vec<(Spot<'_>, Result<bool, Failure>)>, already: &str) -> Result<Vec<String>, Failure> {
+fn summary(
+    work: Work<'_>,
+    half: Half,
+    results: Vec<(Spot<'_>, Result<bool, Failure>)>,
+    already: &str,
+) -> Result<Vec<String>, Failure> {
     let count = results.len();
     let (mut skipped, mut failures) = (0, Vec::new());
     for (_, result) in results {
@@ -189,7 +194,7 @@ fn summary(half: Half, results: Vec<(Spot<'_>, Result<bool, Failure>)>, already:
             Err(failure) => failures.push(failure),
         }
     }
-    if let Some(failure) = all_of_upgrade(half, failures, count) {
+    if let Some(failure) = all_of_upgrade(work, half, failures, count) {
         return Err(failure);
     }
     Ok(if skipped > 0 { vec![format!("{skipped} of {count} places {already}")] } else { Vec::new() })
@@ -212,9 +217,12 @@ pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option
     Some(Failure { effect, message: format!("{head}{}", messages.join(between)), hint })
 }
 
-/// The same of an upgrade, with who serves meanwhile.
-pub(super) fn all_of_upgrade(half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
+/// The same of an upgrade, with who serves meanwhile; in a setup nobody does.
+pub(super) fn all_of_upgrade(work: Work<'_>, half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
     let failure = all_of(half, failures, count)?;
+    if work.state.stage.is_none() {
+        return Some(failure);
+    }
     let serves = format!("{} carries the site and was not touched", half.other());
     Some(Failure { message: and_then(&failure.message, &serves), ..failure })
 }

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use bg_playground::{Behaviour, Playground, until};
+use bg_playground::{Behaviour, Playground};
 
-use super::{SEEN, bg, deploy, release, says, serves, small, stage, started};
+use super::{bg, deploy, release, says, serves, small, stage, started};
 
 #[test]
 fn a_release_that_does_not_work_is_quoted_and_blue_serves_on() {
@@ -56,8 +56,8 @@ fn a_release_that_does_not_work_is_quoted_and_blue_serves_on() {
 #[test]
 fn what_gets_healthy_and_dies_gets_no_traffic() {
     let site = started(small());
-    deploy(&site, "v2", &Behaviour { dies_after_ms: Some(6_000), ..Behaviour::default() }, 0);
-    until(SEEN, "the application's death", || site.ask("web2", "/").err()).unwrap();
+    deploy(&site, "v2", &Behaviour::default(), 0);
+    site.kill_app("web2").unwrap();
     for forward in ["flip", "canary mobile=10%"] {
         let said = bg(&site, forward, 4);
         says(&said, &["`web2` (web) is not healthy", "Traffic was not moved", "The site is staged"]);

@@ -143,7 +143,7 @@ fn a_server_that_is_lost_while_it_drains_or_is_checked_leaves_blue_serving() {
     wait_step(&site, "check");
     site.kill_app("web2").unwrap();
     let said = ended(running, 4);
-    says(&said, &["`web2` did not become healthy within 2s", "check green on v3 failed", "Blue carries the site"]);
+    says(&said, &["`web2` did not become healthy within 3s", "check green on v3 failed", "Blue carries the site"]);
     assert_eq!(stage(&site), "isolated");
     serves(&site, "blue", "v1");
     bg(&site, "deploy --release v2", 0);

@@ -14,7 +14,7 @@ fn health(site: &Playground, toml: &str) {
     site.edit_inventory(|text| {
         let from = text.find("[pools.web.health]").unwrap();
         let to = text[from..].find("\n\n").unwrap() + from;
-        let times = "interval = \"50ms\"\ntimeout = \"1s\"\nwithin = \"2s\"\nsuccesses = 2";
+        let times = "interval = \"50ms\"\ntimeout = \"1s\"\nwithin = \"3s\"\nsuccesses = 2";
         format!("{}[pools.web.health]\n{times}\n{toml}{}", &text[..from], &text[to..])
     })
     .unwrap();
