@@ -65,6 +65,47 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn a_slow_failure_is_paid_for_once_and_tells_every_use_the_same() {
+    let sshd = Sshd::start("");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sshd.configure(&format!("Host silent\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
+    let settings = SshSettings { connect_timeout: Duration::from_secs(1), ..sshd.settings() };
+    let hosts = Hosts::new(settings);
+    let host = hosts.get("silent");
+    let first = host.connect().await.unwrap_err();
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(host.run(Run::new("true", ["true"])).await.unwrap_err().to_string(), first.to_string());
+    }
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn who_can_be_reached_within_a_bound_is_told_and_the_other_attempts_leave_nothing() {
+    let sshd = Sshd::start("");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    sshd.configure(&format!(
+        "Host silent\n HostName 127.0.0.1\n Port {port}\nHost behind\n HostName 127.0.0.1\n ProxyCommand sleep {}7\n\
+         Host dead\n HostName 127.0.0.1\n Port {}",
+        port,
+        free_port()
+    ));
+    let hosts = sshd.hosts();
+    let names = ["silent", "box", "behind", "dead"].map(String::from);
+    let start = Instant::now();
+    assert_eq!(hosts.reachable(&names, Duration::from_secs(2)).await, ["box"]);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    let (config, sleeping) = (sshd.path("ssh_config").display().to_string(), format!("{port}7"));
+    until("only the good one stays", || processes_with(&config).len() == 1 && processes_with(&sleeping).is_empty())
+        .await;
+    // Standing, it costs nothing.
+    assert_eq!(hosts.reachable(&names[1..2], Duration::from_millis(200)).await, ["box"]);
+    hosts.close().await;
+}
+
+#[tokio::test]
 async fn many_connections_to_one_server_that_drops_some_all_come_up() {
     let sshd = Sshd::start("MaxStartups 2:50:100");
     let names: Vec<String> = (1..=12).map(|n| format!("box{n}")).collect();

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -50,13 +52,29 @@ const OPTIONS: &[&str] = &[
 /// A running master.
 #[derive(Debug)]
 pub(crate) struct Master {
-    child: Child,
+    child: Group,
     stdin: Option<ChildStdin>,
     said: Arc<Mutex<Tail>>,
 }
 
+/// ssh and what it started to connect through (a jump host's ssh, the user's ProxyCommand), which share its process group
+/// and may not notice that it is gone: killed together when this is dropped, a cancelled attempt's too.
+#[derive(Debug)]
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Only until it was waited for has it an id, so that the number is nobody else's. No such group: it has not come
+        // far enough to start anything, and it is killed itself.
+        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
 impl Master {
-    /// Connects to `host`, its control socket at `socket`. One attempt; at most `connect_timeout` + [`LOGIN`].
+    /// Connects to `host`, its control socket at `socket`. One attempt; at most `connect_timeout` + [`LOGIN`]. Dropping the
+    /// future ends the attempt and its processes.
     pub(crate) async fn start(host: &str, settings: &SshSettings, socket: &Path) -> Result<Self, HostError> {
         let local = |detail: String| HostError::Local { host: host.to_owned(), detail };
         let mut child =
@@ -69,6 +87,7 @@ impl Master {
         let listener = tokio::spawn(listen(stderr, said.clone()));
         let bound = settings.connect_timeout + LOGIN;
         let mut stdout = BufReader::new(stdout);
+        let child = Group(child);
         match timeout(bound, wait_up(&mut stdout)).await {
             Ok(true) => {
                 tokio::spawn(drain(stdout));
@@ -87,7 +106,7 @@ impl Master {
 
     /// Whether the connection still stands, as far as is known here.
     pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.child.0.try_wait(), Ok(None))
     }
 
     /// What ssh said last: why a forwarded connection failed, for instance.
@@ -98,8 +117,8 @@ impl Master {
     /// Ends the connection; what does not leave by itself is killed.
     pub(crate) async fn close(mut self) {
         drop(self.stdin.take());
-        if timeout(LEAVE, self.child.wait()).await.is_err() {
-            let _ = self.child.kill().await;
+        if timeout(LEAVE, self.child.0.wait()).await.is_err() {
+            let _ = self.child.0.kill().await;
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use connection::Connection;
 use directory::Directory;
@@ -39,6 +39,11 @@ const MAX_CONNECTING: usize = 8;
 const MAX_ATTEMPTS: u32 = 6;
 /// The first pause after such a drop; it doubles, half of it by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(150);
+/// For so long a slow failure to connect stands: a command asks a host several times in a row, and must pay for a dead one
+/// once. Not longer, because a wait (for health, a drain) must notice a host that came back.
+const FAILURE_STANDS: Duration = Duration::from_secs(20);
+/// A failure that came sooner (a refused connection, a wrong key) costs nothing to ask for again.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// `[ssh]`: how hosts are reached.
 #[derive(Debug, Clone)]
@@ -77,9 +82,24 @@ struct Shared {
 #[derive(Debug, Clone)]
 pub struct Host {
     name: Arc<str>,
-    slot: Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>,
+    slot: Arc<tokio::sync::Mutex<Slot>>,
     /// Weak, or the registry and its hosts would hold each other.
     shared: std::sync::Weak<Shared>,
+}
+
+/// What is known of a host's connection.
+#[derive(Debug, Default)]
+struct Slot {
+    standing: Option<Arc<Connection>>,
+    /// The last attempt to open it, if that failed slowly, and when. An attempt that was cancelled says nothing of the host.
+    failed: Option<(Instant, HostError)>,
+}
+
+impl Slot {
+    fn recent_failure(&self) -> Option<HostError> {
+        let recent = self.failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_STANDS);
+        recent.map(|(_, error)| error.clone())
+    }
 }
 
 /// One line that a command said.
@@ -116,6 +136,15 @@ impl Hosts {
         fan_out(names, self.parallel(), |name| async move { self.get(&name).connect().await }).await
     }
 
+    /// Those of `names`, in their order, whose connection stands or can be opened within `within`, all asked at once (but no
+    /// more than eight being opened). The attempts at the others are cancelled: no ssh of theirs stays, and
+    /// unless they failed by themselves the next use tries anew.
+    pub async fn reachable(&self, names: &[String], within: Duration) -> Vec<String> {
+        let connect = |name: String| async move { timeout(within, self.get(&name).connect()).await };
+        let asked = fan_out(names.iter().cloned(), names.len(), connect).await;
+        asked.into_iter().filter_map(|(name, result)| matches!(result, Ok(Ok(()))).then_some(name)).collect()
+    }
+
     /// Closes every connection; what still runs over them is ended. To be called at the end of a command; when it is not,
     /// the masters are killed with the last clone.
     pub async fn close(&self) {
@@ -125,7 +154,7 @@ impl Hosts {
         };
         let count = hosts.len();
         fan_out(hosts, count, |host| async move {
-            if let Some(connection) = host.slot.lock().await.take() {
+            if let Some(connection) = host.slot.lock().await.standing.take() {
                 connection.close().await;
             }
         })
@@ -238,18 +267,24 @@ impl Host {
 
     async fn connection(&self) -> Result<Arc<Connection>, HostError> {
         let mut slot = self.slot.lock().await;
-        if let Some(connection) = slot.as_ref() {
+        if let Some(connection) = slot.standing.as_ref() {
             if connection.is_alive() {
                 return Ok(connection.clone());
             }
             connection.close().await;
         }
+        if let Some(error) = slot.recent_failure() {
+            return Err(error);
+        }
         let closed =
             || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
         let shared = self.shared.upgrade().ok_or_else(closed)?;
-        let connection = Arc::new(shared.open(&self.name).await?);
-        *slot = Some(connection.clone());
-        Ok(connection)
+        let begun = Instant::now();
+        let opened = shared.open(&self.name).await.map(Arc::new);
+        let slow = opened.as_ref().err().filter(|error| error.is_unreachable() && begun.elapsed() >= SLOW);
+        let failed = slow.map(|error| (Instant::now(), error.clone()));
+        *slot = Slot { standing: opened.as_ref().ok().cloned(), failed };
+        opened
     }
 }
 
