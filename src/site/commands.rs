@@ -285,7 +285,7 @@ impl Site {
             return Err(refused(message, "bring that inventory back, or `bg sync` again"));
         }
         if dry_run {
-            return self.dry_run(&state, &open.command, &open.plan).await;
+            return self.dry_run_resume(&state, &open).await;
         }
         let mut journal = self.open("resume")?;
         unchanged(&state, journal.state())?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bluegreen_core::{
     inventory::{Deploy, fill},
     nginx::tree::tree,
-    rollout::{Command, Plan, State, Step},
+    rollout::{Command, OpenCommand, Plan, Resume, State, Step},
     traffic::Traffic,
 };
 use similar::TextDiff;
@@ -24,8 +24,37 @@ const DIFF_LINES: usize = 40;
 
 impl Site {
     pub(super) async fn dry_run(&self, state: &State, command: &Command, plan: &Plan) -> Result<Finished, Outcome> {
+        let text = format!("`{}` would do, in this order:\n{plan}", command.as_str());
+        self.dry_run_of(state, command, plan, text).await
+    }
+
+    /// What `resume` would do with the open command: the rest of its plan, or the undoing of its shift.
+    pub(super) async fn dry_run_resume(&self, state: &State, open: &OpenCommand) -> Result<Finished, Outcome> {
+        let name = open.command.as_str();
+        let (text, first) = match state.resume() {
+            Some(Resume::PutBack(_)) => {
+                let back = open.shift.as_ref().map(|shift| format!(": {}", shift.back)).unwrap_or_default();
+                (format!("the shift of `{name}` had failed, and every balancer would be put back{back}\n"), usize::MAX)
+            }
+            Some(Resume::From(first)) => {
+                let steps: String = open.plan.to_string().lines().skip(first).map(|line| format!("{line}\n")).collect();
+                (format!("`{name}` would go on with, in this order:\n{steps}"), first)
+            }
+            None => (String::new(), usize::MAX),
+        };
+        let rest = open.plan.steps.iter().skip(first).cloned().collect();
+        let plan = Plan { steps: rest, ends_rollout: open.plan.ends_rollout };
+        self.dry_run_of(state, &open.command, &plan, text).await
+    }
+
+    async fn dry_run_of(
+        &self,
+        state: &State,
+        command: &Command,
+        plan: &Plan,
+        mut text: String,
+    ) -> Result<Finished, Outcome> {
         let looks = self.world.balancers.look_all().await;
-        let mut text = format!("`{}` would do, in this order:\n{plan}", command.as_str());
         self.shell_lines(&mut text, state, plan, command);
         for (host, look) in &looks {
             match look {

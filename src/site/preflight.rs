@@ -2,7 +2,7 @@
 
 use bluegreen_core::{
     Half,
-    rollout::{Command, OpenCommand, State},
+    rollout::{Command, OpenCommand, Stage, State},
 };
 
 use super::{Site, refused, refused_here};
@@ -60,25 +60,28 @@ impl Site {
 
     pub(super) fn same_digest(&self, state: &State) -> Result<(), Outcome> {
         let digest = self.inventory.digest();
-        match &state.digest {
-            Some(known) if *known != digest && state.stage.is_none() => Err(refused(
-                "the inventory's hosts, upstreams, segments or canary key were changed since the setup began. Nothing was touched",
-                "`bg setup` again begins with the inventory as it is now",
-            )),
-            Some(known) if *known != digest => Err(if state.digests.contains(&digest) {
-                refused(
-                    "this inventory is probably an outdated copy: the journal has known it, and a newer one since. Nothing was touched",
-                    "use the newest inventory; if this one is meant, `bg sync` makes it so again",
-                )
-            } else {
-                refused(
-                    "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with. \
-                     Nothing was touched",
-                    "`bg sync` brings the balancers up to it (while the site is balanced), or take the change back",
-                )
-            }),
-            _ => Ok(()),
+        if state.digest.as_ref().is_none_or(|known| *known == digest) {
+            return Ok(());
         }
+        let is_old = state.digests.contains(&digest);
+        let message = match state.stage {
+            None => "the inventory's hosts, upstreams, segments or canary key were changed since the setup began",
+            Some(_) if is_old => {
+                "this inventory is probably an outdated copy: the journal has known it, and a newer one since"
+            }
+            Some(_) => {
+                "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with"
+            }
+        };
+        let hint = match state.stage {
+            None => "`bg setup` again begins with the inventory as it is now",
+            Some(Stage::Balanced) if is_old => {
+                "use the newest inventory; if this one is meant, `bg sync` makes it so again"
+            }
+            Some(Stage::Balanced) => "`bg sync` brings the balancers up to it, or take the change back",
+            Some(_) => "take the change back for this rollout; `bg sync` takes it over once the site is balanced",
+        };
+        Err(refused(format!("{message}. Nothing was touched"), hint))
     }
 
     /// Trees and markers of another journal, named before a new journal is begun.

@@ -14,7 +14,7 @@ use crate::{
         balancer::{ConfFile, Look, Standing},
         world::{conf_digest, render_all},
     },
-    engine::{Exit, Journal, Outcome, describe_stage},
+    engine::{Exit, Journal, Outcome, describe_stage, ways_on},
 };
 
 impl Site {
@@ -82,10 +82,10 @@ impl Site {
             return Ok(());
         }
         if state.stage != Some(Stage::Balanced) {
-            return Err(refused_here(
-                "the inventory's hosts, upstreams, segments and canary key change only while the site is balanced; nothing was \
-                 touched. Take the change back for this rollout",
-                state,
+            return Err(refused(
+                "the inventory's hosts, upstreams, segments and canary key change only while the site is balanced. Nothing was \
+                 touched",
+                format!("take the change back for this rollout · then {}", ways_on(state)),
             ));
         }
         let now = host_lines(&self.inventory);

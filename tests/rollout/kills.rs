@@ -105,6 +105,8 @@ fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
     deploy.wait(SOON).unwrap();
     nothing_runs_on(&mut site);
     std::fs::remove_file(hold).unwrap();
+    let rest = bg(&site, "resume --dry-run", 0).stdout;
+    assert!(rest.contains("\n  5. activate v2 on green\n  6. check") && !rest.contains(" 1. "), "{rest}");
     bg(&site, "resume", 0);
     assert_eq!(site.ask("web2", "/").unwrap().release(), "v2");
 
@@ -121,6 +123,7 @@ fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
     let before = world(&site);
     for way_on in ["resume", "abort"].iter().filter(|_| !was_quicker) {
         let ran = bg(&site, &format!("{way_on} --dry-run"), 0);
+        assert!(ran.stdout.contains("2. switch: ") && ran.stdout.contains("nothing was touched"), "{ran}");
         untouched(&site, &before, &ran);
     }
     bg(&site, "flip --back", 0);

@@ -176,7 +176,7 @@ fn what_the_inventory_says_of_traffic_changes_only_while_balanced() {
     for words in CHANGES {
         let ran = bg(&site, words, 3);
         assert!(ran.stderr.contains("balanced"), "{ran}");
-        assert!(ran.stderr.contains("take the change back") || ran.stderr.contains("Take the change back"), "{ran}");
+        assert!(ran.stderr.contains("take the change back for this rollout"), "{ran}");
         untouched(&site, &before, &ran);
     }
     bg(&site, "check", 0);
