@@ -105,6 +105,7 @@ impl Site {
             base: base.clone(),
             reporter,
             packed: Default::default(),
+            living: Default::default(),
         };
         Site { inventory, base, cwd, interrupted, world }
     }

@@ -2,10 +2,14 @@
 
 use std::collections::HashSet;
 
+use tokio::time::timeout;
+
 use bluegreen_core::{Half, release::Version, rollout::Direction};
 
 use super::{
-    Live, Spot, release_of,
+    Live, Spot,
+    back::PATIENCE,
+    release_of,
     upgrade::{all_of, all_of_upgrade, failed},
 };
 use crate::{
@@ -32,14 +36,21 @@ impl Live {
     ) -> Result<Vec<String>, Failure> {
         let viewpoints = match direction {
             Direction::Forward => self.balancers.names(),
-            Direction::Backward => self.reachable_balancers().await,
+            Direction::Backward => self.living().await.to_vec(),
         };
         let viewpoints = &viewpoints;
         let spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.spots(half)).collect();
         let count = spots.len();
         let checked = fan_out(spots, self.hosts.parallel(), |spot| async move {
-            let (raised, asked) = tokio::join!(self.raise(work, spot), self.ask_once(work, spot, viewpoints));
-            raised.and(asked)
+            let both = async {
+                let (raised, asked) = tokio::join!(self.raise(work, spot), self.ask_once(work, spot, viewpoints));
+                raised.and(asked)
+            };
+            match direction {
+                Direction::Forward => both.await,
+                // Nobody waits for a dead server while traffic is to leave green.
+                Direction::Backward => timeout(PATIENCE, both).await.unwrap_or_else(|_| Err(silent(spot))),
+            }
         })
         .await;
         let Some(half) = halves.first().copied() else { return Ok(Vec::new()) };
@@ -50,11 +61,6 @@ impl Live {
             });
         }
         one_per_pool(half, checked)
-    }
-
-    async fn reachable_balancers(&self) -> Vec<String> {
-        let connected = self.hosts.connect(&self.balancers.names()).await;
-        connected.into_iter().filter_map(|(host, result)| result.is_ok().then_some(host)).collect()
     }
 
     async fn raise(&self, work: Work<'_>, spot: Spot<'_>) -> Result<(), Failure> {
@@ -142,6 +148,11 @@ impl Live {
             Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(look)
         })
     }
+}
+
+fn silent(spot: Spot<'_>) -> Failure {
+    let (host, pool) = (&spot.place.host, &spot.pool.name);
+    Failure::new(Effect::Unhealthy, format!("`{host}` ({pool}) did not answer within {} s", PATIENCE.as_secs()))
 }
 
 fn unasked(spot: Spot<'_>, error: &ProbeError) -> Failure {

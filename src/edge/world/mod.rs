@@ -1,5 +1,6 @@
 //! The engine's world on real hosts: what each step of a plan means for nginx and for the servers.
 
+mod back;
 mod balancers;
 mod check;
 mod drain;
@@ -14,7 +15,7 @@ use bluegreen_core::{
     release::{Release, Version},
     rollout::{Direction, Event, State, Step},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{
     artifact::Packed,
@@ -43,6 +44,8 @@ pub struct Live {
     pub reporter: Reporter,
     /// Artifacts by pool and sha256, inspected once; a deploy puts its own here before it begins.
     pub packed: Mutex<HashMap<String, Arc<Packed>>>,
+    /// The balancers that the way back found living.
+    pub living: OnceCell<Vec<String>>,
 }
 
 /// A place with everything that a step needs to know about it.

@@ -9,7 +9,10 @@ use bluegreen_core::{
 
 use super::Live;
 use crate::{
-    edge::balancer::{Error, Generation, Look, Standing, two_phase::Each},
+    edge::{
+        balancer::{Error, Generation, Look, Standing, two_phase::Each},
+        host::fan_out,
+    },
     engine::{Effect, Failure, Survey, Work, named},
 };
 
@@ -19,7 +22,16 @@ impl Live {
         let journal = state.journal.as_deref().unwrap_or_default();
         let wanted = tree(to).hash();
         let mut survey = Survey { highest: 0, settled: state.confirmed.is_some() };
-        for (host, look) in self.balancers.look_all().await {
+        let looks = match direction {
+            Direction::Forward => self.balancers.look_all().await,
+            Direction::Backward => {
+                let living = self.living().await.to_vec();
+                survey.settled &= living.len() == self.balancers.names().len();
+                let look = |host: String| async move { self.balancers.look(&host).await };
+                fan_out(living, self.hosts.parallel(), look).await
+            }
+        };
+        for (host, look) in looks {
             match look {
                 Ok(look) => {
                     survey.highest = survey.highest.max(look.highest());
@@ -46,37 +58,38 @@ impl Live {
     ) -> Result<Vec<String>, Failure> {
         let generations = self.generations(work, to);
         let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
-        let trees = async {
-            self.answering(work.state, direction).await?;
-            Ok::<_, Failure>(self.balancers.prepare_all(&generations).await)
-        };
         let halves = checked_halves(back, to, work.state);
-        let (trees, health) = tokio::join!(trees, self.quick_check(work, &halves, direction));
-        let (trees, mut notes) = (trees?, health?);
+        let health = self.quick_check(work, &halves, direction);
+        let mut notes = match direction {
+            Direction::Forward => {
+                let (trees, health) = tokio::join!(self.prepare_forward(work, &generations), health);
+                trees?;
+                health?
+            }
+            Direction::Backward => tokio::join!(self.prepare_back(work, to), health).1?,
+        };
         if generations.is_empty() {
             notes.push("every balancer has it already".to_owned());
-        }
-        for (host, prepared) in trees {
-            match prepared {
-                Ok(_) => {}
-                Err(error) if direction == Direction::Forward => return Err(unprepared(&error)),
-                // The commit names it again and leaves the command open.
-                Err(error) => notes.push(format!("`{host}` could not be prepared: {}", error.kind)),
-            }
         }
         Ok(notes)
     }
 
+    async fn prepare_forward(&self, work: Work<'_>, generations: &[Generation]) -> Result<(), Failure> {
+        self.answering(work.state).await?;
+        let failed = self.balancers.prepare_all(generations).await.into_iter().find_map(|(_, result)| result.err());
+        failed.map_or(Ok(()), |error| Err(unprepared(&error)))
+    }
+
     /// A forward shift is not begun while an nginx is dead and could not confirm it.
-    async fn answering(&self, state: &State, direction: Direction) -> Result<(), Failure> {
-        if state.stage.is_none() || direction == Direction::Backward {
+    async fn answering(&self, state: &State) -> Result<(), Failure> {
+        if state.stage.is_none() {
             return Ok(());
         }
         let dead = self.balancers.state_all().await.into_iter().find_map(|(_, answer)| answer.err());
         dead.map_or(Ok(()), |error| Err(unprepared(&error)))
     }
 
-    fn generations(&self, work: Work<'_>, to: &Traffic) -> Vec<Generation> {
+    pub(super) fn generations(&self, work: Work<'_>, to: &Traffic) -> Vec<Generation> {
         let Some(n) = work.before.generation else { return Vec::new() };
         let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
         [(n, to), (n + 1, back)].map(|(number, traffic)| self.generation(work.state, number, traffic)).into()
@@ -109,23 +122,6 @@ impl Live {
         };
         let first = named(&first.0, &first.1);
         Err(Failure::new(Effect::Nothing, format!("the switch to {to} failed: {first}{more}")))
-    }
-
-    /// Phase two of a way back: every balancer that answers goes, the others are named.
-    pub(super) async fn commit_backward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
-        let failures = self.commit_and_confirm(work, to, work.before.generation).await;
-        if failures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let named: Vec<String> = failures.iter().map(|(host, why)| named(host, why)).collect();
-        Err(Failure::new(
-            Effect::Open,
-            format!(
-                "the way back to {to} did not reach every balancer: {}. Every other balancer is back, and no server was touched",
-                named.join("; ")
-            ),
-        )
-        .hint("bring what is named back, then `bg resume`"))
     }
 
     pub(super) async fn put_back_all(&self, work: Work<'_>) -> Result<(), Vec<(String, String)>> {

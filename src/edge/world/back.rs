@@ -1,0 +1,71 @@
+//! The way back to blue: every balancer that answers goes at once, and never waits for one that does not.
+
+use std::time::Duration;
+
+use bluegreen_core::{nginx::tree::tree, traffic::Traffic};
+
+use super::Live;
+use crate::{
+    edge::{balancer::Error, host::fan_out},
+    engine::{Effect, Failure, Work, named},
+};
+
+/// How long the way back waits for a host to let bg in before it goes on with the others. Connecting takes a fraction of a
+/// second; who is slower is tried again, with all patience, when the others are back.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Live {
+    /// The balancers that let bg in within [`PATIENCE`], found once for a command.
+    pub(super) async fn living(&self) -> &[String] {
+        let names = self.balancers.names();
+        self.living.get_or_init(|| async move { self.hosts.reachable(&names, PATIENCE).await }).await
+    }
+
+    /// Phase one, on those that live. What fails is left to the commit, which names it.
+    pub(super) async fn prepare_back(&self, work: Work<'_>, to: &Traffic) {
+        let generations = &self.generations(work, to);
+        let living = self.living().await.to_vec();
+        fan_out(living, self.hosts.parallel(), |host| async move {
+            if let Err(error) = self.balancers.prepare(&host, generations).await {
+                self.note(Some(&host), format!("could not be prepared: {}", error.kind));
+            }
+        })
+        .await;
+    }
+
+    /// Phase two: the living first, then the others with all patience. Who did not go back is named.
+    pub(super) async fn commit_backward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
+        let living = self.living().await.to_vec();
+        let others: Vec<String> = self.balancers.names().into_iter().filter(|name| !living.contains(name)).collect();
+        let generations = &self.generations(work, to);
+        let mut results =
+            fan_out(living, self.hosts.parallel(), |host| async move { self.take_back(work, to, &host).await }).await;
+        let late = fan_out(others, self.hosts.parallel(), |host| async move {
+            self.balancers.prepare(&host, generations).await?;
+            self.take_back(work, to, &host).await
+        });
+        results.extend(late.await);
+        let failures: Vec<String> = results
+            .into_iter()
+            .filter_map(|(host, result)| Some(named(&host, &result.err()?.kind.to_string())))
+            .collect();
+        if failures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let message = format!(
+            "the way back to {to} did not reach every balancer: {}. Every other balancer is back, and no server was touched",
+            failures.join("; ")
+        );
+        Err(Failure::new(Effect::Open, message).hint("bring what is named back first"))
+    }
+
+    async fn take_back(&self, work: Work<'_>, to: &Traffic, host: &str) -> Result<(), Error> {
+        if let Some(n) = work.before.generation {
+            self.balancers.commit(host, n, &work.epoch.journal, &tree(to).hash()).await?;
+        }
+        match work.before.generation.or(work.state.confirmed) {
+            Some(n) => self.balancers.confirm(host, n, to, None).await,
+            None => Ok(()),
+        }
+    }
+}
