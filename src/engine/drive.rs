@@ -137,7 +137,10 @@ impl Engine<'_> {
                 let stage = describe_stage(self.journal.state());
                 Outcome::new(
                     Exit::Done,
-                    format!("the interrupted `{}` was put back on every balancer; {stage}", open.command.as_str()),
+                    format!(
+                        "the interrupted `{}` is undone: every balancer was put back; {stage}",
+                        open.command.as_str()
+                    ),
                 )
             }
             Err(outcome) => outcome,
@@ -300,11 +303,14 @@ impl Engine<'_> {
                 Err(Outcome {
                     exit: Exit::Open,
                     message: format!(
-                        "the shift failed and putting it back did not reach every balancer: {}. The others have the \
-                         traffic of before; both halves are up, no server was touched",
-                        list.join("; ")
+                        "`{}` failed, and putting it back did not reach every balancer: {}. Every other one has what it had \
+                         before ({}); one that is named here may have either, and both halves can serve it. No server was \
+                         touched",
+                        open.plan.steps[index].step,
+                        list.join("; "),
+                        state.wanted()
                     ),
-                    hint: Some(ways_on(state)),
+                    hint: Some(format!("bring back what is named · {}", ways_on(state))),
                 })
             }
         }
@@ -350,8 +356,10 @@ pub fn named(host: &str, said: &str) -> String {
 pub fn describe_stage(state: &State) -> String {
     match state.stage {
         None => "the site is not set up yet".to_owned(),
-        Some(Stage::Balanced) => format!("the site is balanced: {}", state.traffic),
-        Some(stage) => format!("the site is {stage}: {}", state.traffic),
+        Some(stage) if state.unsettled => {
+            format!("the site is {stage}, and not every balancer is known to have what is wanted: {}", state.wanted())
+        }
+        Some(stage) => format!("the site is {stage}: {}", state.wanted()),
     }
 }
 
@@ -360,6 +368,7 @@ pub fn ways_on(state: &State) -> String {
     if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
         return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
     }
+<<<<<<< HEAD
     match &state.open {
         Some(open) if matches!(open.command, Command::Sync { .. }) && state.digest.as_ref() != Some(&open.digest) => {
             return "`bg sync` again goes on with it".to_owned();
@@ -369,6 +378,15 @@ pub fn ways_on(state: &State) -> String {
                 .to_owned();
         }
         None => {}
+=======
+    if state.open.as_ref().is_some_and(|open| open.step.as_ref().is_some_and(|step| step.undoing)) {
+        return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
+            .to_owned();
+    }
+    if state.open.is_some() {
+        return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
+            .to_owned();
+>>>>>>> aaecf99 (Look at every balancer's tree before a half is touched, and say what an undone or unsettled shift leaves behind)
     }
     let verbs = state.next_commands();
     if verbs.is_empty() {

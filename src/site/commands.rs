@@ -290,8 +290,10 @@ impl Site {
         let mut journal = self.open("resume")?;
         unchanged(&state, journal.state())?;
         let digest = self.inventory.digest();
+        let undoing = open.step.as_ref().is_some_and(|step| step.undoing);
         let outcome = self.engine(&mut journal, &digest).resume().await;
-        let mut finished = Site::finished(with_command(outcome, &open.command), &journal);
+        let outcome = if undoing { outcome } else { with_command(outcome, &open.command) };
+        let mut finished = Site::finished(outcome, &journal);
         if matches!(open.command, Command::Setup { .. }) && finished.outcome.exit == Exit::Done {
             self.after_setup(&mut finished).await;
         }

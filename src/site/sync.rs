@@ -62,6 +62,8 @@ impl Site {
                 let message = format!("{} in sync again; {}", said(&conf, &traffic), describe_stage(journal.state()));
                 Outcome { message, ..outcome }
             }
+            // A deploy would be refused until the inventory's change is in effect.
+            Exit::Failed if changed => Outcome { hint: Some("mend it, then `bg sync` again".to_owned()), ..outcome },
             _ => outcome,
         };
         Ok(Site::finished(outcome, &journal))

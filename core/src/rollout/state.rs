@@ -165,6 +165,12 @@ impl State {
         }
     }
 
+    /// What every balancer is to have: while a shift is being undone, what it is put back to.
+    pub fn wanted(&self) -> &Traffic {
+        let undone = self.open.as_ref().filter(|open| open.step.as_ref().is_some_and(|step| step.undoing));
+        undone.and_then(|open| open.shift.as_ref()).map_or(&self.traffic, |shift| &shift.back)
+    }
+
     /// The number of the next release.
     pub fn next_version(&self) -> Version {
         Version(self.releases.keys().next_back().map_or(1, |last| last.0 + 1))

@@ -132,11 +132,8 @@ impl Asking<'_> {
     /// How a balancer differs from what is intended.
     fn differs(&self, look: &Look, state: &State) -> Option<String> {
         let tree = match look.standing(state.journal.as_deref().unwrap_or_default()) {
-            Standing::Ours(said) if said.hash == tree(&state.traffic).hash() => None,
-            Standing::Ours(said) => Some(format!("it has: {}", said.traffic)),
-            Standing::Nothing => Some("it has no traffic tree, so all its traffic goes to blue".to_owned()),
-            Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => Some(why),
-            Standing::Foreign { journal, .. } => Some(format!("its tree is of another journal, `{journal}`")),
+            Standing::Ours(said) if said.hash == tree(state.wanted()).hash() => None,
+            standing => Some(standing.differs()),
         };
         tree.or_else(|| conf_differences(self.inventory, self.templates, state.revision, look).into_iter().next())
     }

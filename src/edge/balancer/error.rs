@@ -60,7 +60,7 @@ pub enum Kind {
     },
     /// `live/current` is no link to `gen/N`.
     #[error(
-        "`live/current` is no link to `gen/N` ({link}): somebody changed it by hand, and bg did not touch it. Remove it, then run `bg sync`"
+        "`live/current` is no link to `gen/N` ({link}): somebody changed it by hand, and bg did not touch it. Remove it there (its traffic goes to blue until then), and try again"
     )]
     UnknownCurrent {
         /// What it is, in words.
@@ -179,6 +179,18 @@ impl Error {
     /// Whether a tree that bg does not own stands in the way: every changing command refuses (exit 3).
     pub fn is_foreign(&self) -> bool {
         matches!(self.kind, Kind::Foreign { .. } | Kind::UnknownCurrent { .. })
+    }
+
+    /// What a person does next, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Host(error) => error.hint(),
+            Kind::Probe { .. } => {
+                let host = &self.host;
+                Some(format!("does nginx run on `{host}`, with bg's http.conf included? `bg check --hosts` says more"))
+            }
+            _ => None,
+        }
     }
 
     /// The current generation, where a newer one made this step too late.

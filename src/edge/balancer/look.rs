@@ -125,6 +125,18 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// What stands there instead of the traffic that is wanted, in words.
+    pub fn differs(&self) -> String {
+        match self {
+            Standing::Nothing => "it has no traffic tree, so all its traffic goes to blue".to_owned(),
+            Standing::Ours(said) => format!("it has: {}", said.traffic),
+            Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => why.clone(),
+            Standing::Foreign { journal, .. } => format!("its tree is of another journal, `{journal}`"),
+        }
+    }
+}
+
 impl Look {
     pub(super) fn read(host: &str, answer: &Answer) -> Look {
         let number = |text: &str| text.strip_prefix("gen/").and_then(|n| n.parse().ok());

@@ -33,8 +33,8 @@ impl Remaining {
 
     fn words(&self) -> String {
         let requests = self.requests.iter().map(|(host, half, count)| match count {
-            InFlight::None => format!("requests {} in flight on `{host}`", of(*half)),
-            InFlight::AtLeast(n) => format!("{n} or more requests {} in flight on `{host}`", of(*half)),
+            InFlight::None => format!("requests in flight on `{host}` {}", of(*half)),
+            InFlight::AtLeast(n) => format!("{n} or more requests in flight on `{host}` {}", of(*half)),
         });
         let peers = self.peers.iter().map(|(host, _, peer, count)| {
             let connections = if *count == 1 { "connection" } else { "connections" };
@@ -47,8 +47,8 @@ impl Remaining {
 /// Requests that began while both halves served may be on either.
 fn of(half: Seen) -> String {
     match half {
-        Seen::Both => "that began while both halves served".to_owned(),
-        half => format!("of {half}"),
+        Seen::Both => "from when both halves served".to_owned(),
+        half => format!("to {half}"),
     }
 }
 

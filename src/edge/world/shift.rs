@@ -169,23 +169,32 @@ impl Live {
                 "the balancers' traffic is not confirmed, so no server was touched",
             ));
         };
+        let journal = work.epoch.journal.as_str();
+        let wanted = tree(traffic).hash();
+        for (host, look) in self.balancers.look_all().await {
+            let why = match look.map(|look| look.standing(journal)) {
+                Ok(Standing::Ours(said)) if said.hash == wanted => continue,
+                Ok(standing) => standing.differs(),
+                Err(error) => error.kind.to_string(),
+            };
+            return Err(unguarded(&host, half, &why));
+        }
         let answers = if thorough {
             self.balancers.every_bucket_all(n, traffic).await
         } else {
             self.balancers.confirm_all(n, traffic, None).await
         };
-        match said(answers).first() {
-            None => Ok(()),
-            Some((host, why)) => Err(Failure::new(
-                Effect::Open,
-                format!(
-                    "`{host}` may send public traffic to {half}, so its servers were not touched: {}",
-                    named(host, why)
-                ),
-            )
-            .hint(format!("see to `{host}`; `bg resume` brings its traffic tree back first"))),
-        }
+        said(answers).first().map_or(Ok(()), |(host, why)| Err(unguarded(host, half, why)))
     }
+}
+
+/// A balancer that cannot be shown to keep public traffic away from `half`.
+fn unguarded(host: &str, half: Half, why: &str) -> Failure {
+    let message = format!(
+        "`{host}` is not known to keep public traffic away from {half}, so no server of {half} was touched by this step: {}",
+        why.strip_prefix(&format!("`{host}` ")).unwrap_or(why)
+    );
+    Failure::new(Effect::Open, message).hint(format!("see to `{host}`; `bg resume` brings its traffic tree back first"))
 }
 
 /// The halves whose health a shift depends on.
@@ -207,7 +216,7 @@ fn unprepared(error: &Error) -> Failure {
         true => error.to_string(),
         false => format!("`{}` could not be prepared: {}", error.host, error.kind),
     };
-    let hint = format!("see to `{}`, then try again", error.host);
+    let hint = error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host));
     Failure::new(effect, format!("{what}. No balancer was switched and no server was touched")).hint(hint)
 }
 

@@ -74,7 +74,7 @@ fn changed_upstream_settings_reach_every_balancer_or_none() {
     site.edit_inventory(|text| format!("{text}\n[pools.web.upstream]\nkeepalive = 7\n")).unwrap();
     let ran = run(&site, "sync");
     ran.expect(1);
-    assert_says(&ran, &["`lb2`", "with and without the new files"]);
+    assert_says(&ran, &["`lb2`", "with and without the new files", "`bg sync` again"]);
     assert_eq!(revisions(&site), answered);
     for (found, before) in balancers(&site).iter().zip(&before) {
         let conf = |all: &[(PathBuf, String)]| -> Vec<String> {

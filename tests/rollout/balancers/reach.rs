@@ -62,15 +62,19 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
     site.stop_sshd("lb2").unwrap();
     let ran = finish(flip);
     ran.expect(5);
-    assert_says(&ran, &["`lb2`", "resume", "abort"]);
+    assert_says(&ran, &["`lb2` is unreachable", "what it had before (all traffic on blue)", "resume", "abort"]);
     assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"], "lb1 was put back");
     let status = status(&site);
     assert_eq!(status["interrupted"]["command"], "flip", "{status}");
+    assert_eq!(in_sync(&site, "lb1").0, true, "it has what is wanted now");
 
     // Still dead: it stays open, and says so again.
     run(&site, "resume").expect(5);
     site.start_sshd("lb2").unwrap();
-    run(&site, "resume").expect(0);
+    let ran = run(&site, "resume");
+    ran.expect(0);
+    assert_says(&ran, &["the interrupted `flip` is undone", "staged"]);
+    assert!(!ran.stdout.contains("is done"), "{ran}");
     assert_stage(&site, "staged");
     assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"]);
     assert_eq!(in_sync(&site, "lb2").0, true);
@@ -129,7 +133,7 @@ fn the_way_back_goes_as_far_as_it_can_and_names_the_dead_balancer() {
         site.stop_sshd("lb2").unwrap();
         let ran = run(&site, back);
         ran.expect(5);
-        assert_says(&ran, &["`lb2` is unreachable", "no server was touched", "resume"]);
+        assert_says(&ran, &["`lb2` is unreachable", "no server was touched", "not every balancer is known", "resume"]);
         assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "green"]);
         assert_eq!(status(&site)["stage"], stage, "a way back keeps its stage until it is done");
         assert_eq!(pids(&site), processes);
@@ -157,7 +161,7 @@ fn a_dead_nginx_is_named_before_anything_is_switched_and_on_the_way_back() {
     site.kill_nginx("lb2").unwrap();
     let ran = run(&site, "flip");
     ran.expect(1);
-    assert_says(&ran, &["`lb2`", "probe port", "No balancer was switched", "staged"]);
+    assert_says(&ran, &["`lb2`", "probe port", "No balancer was switched", "does nginx run on `lb2`", "staged"]);
     let current = |all: &[Vec<(PathBuf, String)>]| -> Vec<String> {
         all.iter().flatten().filter(|(path, _)| path.ends_with("live/current")).map(|it| it.1.clone()).collect()
     };

@@ -16,15 +16,22 @@ fn a_tree_that_breaks_while_blue_is_restored_is_named_at_the_next_step() {
         let restore = site.start_bg(["restore"]).unwrap();
         let under_way = || status(&site)["stage"] == "restoring";
         until(SEEN, "restoring", || under_way().then_some(())).unwrap();
-        fs::remove_file(site.balancer("lb2").bg_dir.join("live/current")).unwrap();
+        let broken = if command == "resume" {
+            fs::remove_file(site.balancer("lb2").bg_dir.join("live/current")).unwrap();
+            "traffic goes to blue"
+        } else {
+            // One bucket of a hundred, where no question at the edges of a share would find it.
+            fs::remove_file(tree(&site, "lb2").join("green/all/50")).unwrap();
+            "changed by hand"
+        };
         let (synced, note) = in_sync(&site, "lb2");
         assert_eq!(synced, false);
-        assert!(note.contains("blue"), "{note}");
+        assert!(note.contains(broken), "{note}");
         drop(stranger);
         let ran = restore.wait(SEEN).unwrap();
         println!("{ran}");
         ran.expect(5);
-        assert_says(&ran, &["`lb2`", "public traffic", "not touched"]);
+        assert_says(&ran, &["`lb2`", "public traffic", "no server of blue was touched", broken]);
         assert_eq!(site.app_pid("web1"), blue, "blue was not touched");
         assert_stage(&site, "restoring");
 
