@@ -5,7 +5,9 @@ use std::{
     time::Instant,
 };
 
-use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, Stage, State, Step, Survey};
+use bluegreen_core::rollout::{
+    Before, Command, Event, Failed, OpenCommand, Plan, Resume, Stage, State, Step, Survey, Verb,
+};
 
 use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World};
 
@@ -363,6 +365,14 @@ pub fn describe_stage(state: &State) -> String {
     }
 }
 
+/// How a command is typed, with an example of the arguments that it cannot do without.
+pub fn typed(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Canary => "canary all=5%",
+        other => other.as_str(),
+    }
+}
+
 /// The commands that go on from here, as a hint.
 pub fn ways_on(state: &State) -> String {
     if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
@@ -392,5 +402,5 @@ pub fn ways_on(state: &State) -> String {
     if verbs.is_empty() {
         return "`bg setup`".to_owned();
     }
-    verbs.iter().map(|verb| format!("`bg {verb}`")).collect::<Vec<_>>().join(" · ")
+    verbs.iter().map(|verb| format!("`bg {}`", typed(*verb))).collect::<Vec<_>>().join(" · ")
 }

@@ -5,6 +5,6 @@ mod report;
 mod world;
 
 pub use bluegreen_core::rollout::{Effect, Survey};
-pub use drive::{Engine, Exit, Outcome, and_then, describe_stage, named, ways_on};
+pub use drive::{Engine, Exit, Outcome, and_then, describe_stage, named, typed, ways_on};
 pub use report::{Report, Reporter};
 pub use world::{Failure, Journal, JournalError, Work, World};

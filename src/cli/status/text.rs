@@ -1,10 +1,10 @@
 //! `status` for people, in 80 columns.
 
-use bluegreen_core::rollout::Stage;
+use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{ask::PlaceSeen, report::Report};
-use crate::cli::screen::Screen;
+use crate::{cli::screen::Screen, engine::typed};
 
 /// Changes of the last hour that are shown; JSON has all of them.
 const SHOWN: usize = 12;
@@ -153,7 +153,8 @@ fn next(report: &Report) -> Vec<String> {
 }
 
 fn usage(word: &str) -> &str {
-    if word == "canary" { "canary all=5%" } else { word }
+    let verb = Verb::ALL.into_iter().find(|verb| verb.as_str() == word);
+    verb.map(typed).unwrap_or(word)
 }
 
 /// A word on what a command does from here.
