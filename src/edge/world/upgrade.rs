@@ -87,7 +87,7 @@ impl Live {
         let release = release_of(work.state, release)?;
         let placed = fan_out(self.spots(half), self.hosts.parallel(), |spot| self.place_one(work, spot, release)).await;
         let results = placed.into_iter().map(|(spot, result)| (spot, result.map(|p| p == Placed::Already))).collect();
-        summary(work, half, results, "has the files already")
+        summary(work, half, results, ["has the files already", "have the files already"])
     }
 
     async fn place_one(&self, work: Work<'_>, spot: Spot<'_>, release: &Release) -> Result<Placed, Failure> {
@@ -160,7 +160,7 @@ impl Live {
             activated.map(|how| how == Activated::Already).map_err(|error| failed(half, &error))
         })
         .await;
-        summary(work, half, activated, "ran it already")
+        summary(work, half, activated, ["ran it already"; 2])
     }
 
     pub(super) async fn prune(&self, work: Work<'_>, protect: &[Version]) -> Result<Vec<String>, Failure> {
@@ -179,12 +179,13 @@ impl Live {
     }
 }
 
-/// Every failure in one message; otherwise how many places there were and how many needed nothing.
+/// Every failure in one message; otherwise how many places there were and how many needed nothing; `already` is what is
+/// said of one and of several.
 fn summary(
     work: Work<'_>,
     half: Half,
     results: Vec<(Spot<'_>, Result<bool, Failure>)>,
-    already: &str,
+    already: [&str; 2],
 ) -> Result<Vec<String>, Failure> {
     let count = results.len();
     let (mut skipped, mut failures) = (0, Vec::new());
@@ -197,7 +198,10 @@ fn summary(
     if let Some(failure) = all_of_upgrade(work, half, failures, count) {
         return Err(failure);
     }
-    Ok(if skipped > 0 { vec![format!("{skipped} of {count} places {already}")] } else { Vec::new() })
+    let [one, several] = already;
+    let already = if skipped == 1 { one } else { several };
+    let places = if count == 1 { "place" } else { "places" };
+    Ok(if skipped > 0 { vec![format!("{skipped} of {count} {places} {already}")] } else { Vec::new() })
 }
 
 /// Several places' failures as one: the gravest effect, the first hint, every message.
