@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Context, answer::Answer, error::CliError, locate::Located, remote::with_hosts, screen::Screen};
 use crate::{
-    edge::check::{Checking, HostReport},
+    edge::check::{Checking, HostReport, Next},
     engine::Exit,
 };
 
@@ -29,8 +29,7 @@ pub fn run(context: &Context, hosts: bool) -> Result<Answer, CliError> {
     if !context.screen.json {
         context.screen.out(&render(&reports, context.screen));
     }
-    let hint = if state.stage.is_none() { Some("`bg setup`, then what nginx needs") } else { None };
-    Ok(summary(&reports, hint).at(&state))
+    Ok(summary(&reports, state.stage.is_some()).at(&state))
 }
 
 fn well_formed(located: &Located) -> String {
@@ -46,7 +45,7 @@ fn well_formed(located: &Located) -> String {
     )
 }
 
-fn summary(reports: &[HostReport], hint: Option<&str>) -> Answer {
+fn summary(reports: &[HostReport], is_set_up: bool) -> Answer {
     let findings: Vec<Value> = reports.iter().flat_map(documents).collect();
     let hosts = reports.iter().filter(|report| !report.findings.is_empty()).count();
     let answer = match findings.len() {
@@ -57,12 +56,26 @@ fn summary(reports: &[HostReport], hint: Option<&str>) -> Answer {
             Answer::new(Exit::Failed, format!("there are {count} findings on {on}; nothing was changed"))
         }
     };
-    let answer = match (hint, findings.is_empty()) {
-        (Some(hint), _) => answer.hint(hint),
-        (None, true) => answer,
-        (None, false) => answer.hint("mend them, then `bg check --hosts` again"),
+    let answer = match next(reports, is_set_up) {
+        Some(hint) => answer.hint(hint),
+        None => answer,
     };
     answer.with("findings", Value::Array(findings))
+}
+
+/// What to do about all findings together: a setup only where it would not be refused.
+fn next(reports: &[HostReport], is_set_up: bool) -> Option<&'static str> {
+    let any = |next: Next| reports.iter().flat_map(|report| &report.findings).any(|finding| finding.next == next);
+    if any(Next::Journal) {
+        return Some("bring back the journal that those hosts belong to, then `bg check --hosts` again");
+    }
+    match (is_set_up, any(Next::Mend), any(Next::Setup)) {
+        (true, false, false) => None,
+        (true, ..) => Some("mend them, then `bg check --hosts` again"),
+        (false, true, _) => Some("mend what `bg setup` cannot, then `bg check --hosts` again"),
+        (false, false, true) => Some("`bg setup`, then what nginx needs"),
+        (false, false, false) => Some("`bg setup`"),
+    }
 }
 
 fn documents(report: &HostReport) -> impl Iterator<Item = Value> {
@@ -85,4 +98,28 @@ fn render(reports: &[HostReport], screen: Screen) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::check::Finding;
+
+    #[test]
+    fn setup_is_the_next_step_only_where_it_is_not_refused() {
+        let hint = |found: &[Next], is_set_up| {
+            let finding = |next: &Next| Finding { message: "it".to_owned(), fix: String::new(), next: *next };
+            let findings = found.iter().map(finding).collect();
+            next(
+                &[HostReport { host: "lb1".to_owned(), role: "balancer".to_owned(), findings, well: Vec::new() }],
+                is_set_up,
+            )
+        };
+        assert_eq!(hint(&[], true), None);
+        assert_eq!(hint(&[], false), Some("`bg setup`"));
+        assert_eq!(hint(&[Next::Setup], false), Some("`bg setup`, then what nginx needs"));
+        assert!(hint(&[Next::Setup, Next::Mend], false).unwrap().starts_with("mend what `bg setup` cannot"));
+        assert!(hint(&[Next::Setup, Next::Journal], false).unwrap().starts_with("bring back the journal"));
+        assert!(hint(&[Next::Mend], true).unwrap().starts_with("mend them"));
+    }
 }

@@ -3,13 +3,12 @@
 use bluegreen_core::{
     inventory::Inventory,
     nginx::conf::{Templates, render},
-    rollout::State,
 };
 use sha2::{Digest, Sha256};
 
-use super::{Checking, Finding, HostReport};
+use super::{Checking, Finding, HostReport, Next};
 use crate::edge::{
-    balancer::{Balancers, ConfFile, Current, Look, Presence, Standing},
+    balancer::{Balancers, ConfFile, Current, Disk, Look, Presence, Standing},
     host::Run,
 };
 
@@ -76,8 +75,11 @@ impl Checking<'_> {
                 found.push(Finding::new(format!("`{dir}` cannot be read"), "Give the login user the right to read it"));
             }
             Presence::Absent => {
-                let fix = if setup { "`bg setup` makes it" } else { "`bg sync` makes it again" };
-                found.push(Finding::new(format!("`{dir}` is not there"), fix));
+                let (fix, next) = match setup {
+                    true => ("`bg setup` makes it", Next::Setup),
+                    false => ("`bg sync` makes it again", Next::Mend),
+                };
+                found.push(Finding::new(format!("`{dir}` is not there"), fix).then(next));
             }
             Presence::Present => found.extend(self.contents(look, &dir)),
         }
@@ -104,7 +106,8 @@ impl Checking<'_> {
         match look.standing(journal) {
             Standing::Foreign { journal, generation } => {
                 let message = format!("its traffic tree (generation {generation}) is of another journal, `{journal}`");
-                found.push(Finding::new(message, "Use the journal that it was made with; bg does not overwrite it"));
+                let fix = "Use the journal that it was made with; bg does not overwrite it";
+                found.push(Finding::new(message, fix).then(Next::Journal));
             }
             Standing::Nothing if self.state.stage.is_some() => {
                 found.push(Finding::new("it has no traffic tree, so all its traffic goes to blue", sync));
@@ -123,8 +126,9 @@ impl Checking<'_> {
         let wired = !wiring.findings.iter().any(|finding| finding.bypass);
         let findings = wiring.findings.into_iter();
         let before = report.findings.len();
+        let next = if self.state.stage.is_none() { Next::Setup } else { Next::Mend };
         report.findings.extend(findings.map(|finding| {
-            Finding::new(format!("{}:{}: {}", finding.file, finding.line, finding.message), finding.fix)
+            Finding::new(format!("{}:{}: {}", finding.file, finding.line, finding.message), finding.fix).then(next)
         }));
         if report.findings.len() == before {
             report.well.push("nginx's wiring".to_owned());
@@ -143,27 +147,34 @@ impl Checking<'_> {
                 return report.findings.push(Finding::new(error.to_string(), fix));
             }
         };
+        // A link to a tree that is gone is none: the workers see nothing there either.
         let on_disk = match look.current {
-            Current::Generation(number) => Some(number),
-            Current::None | Current::Other(_) => None,
+            Current::Generation(number) if look.disk != Disk::Missing => Some(number),
+            _ => None,
         };
-        let State { revision, .. } = self.state;
-        if answer.generation != on_disk {
-            let say = |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
-            let message = format!(
-                "nginx's workers see generation {}, and on its disk is {}",
-                say(answer.generation),
-                say(on_disk)
-            );
-            let fix = "The workers must see the same directory: look at chroots, containers and `disable_symlinks`";
-            report.findings.push(Finding::new(message, fix));
-        } else if answer.revision != *revision {
-            let message = format!("nginx runs configuration revision {}, and {revision} is due", answer.revision);
-            report.findings.push(Finding::new(message, "Reload nginx there, or run `bg sync`"));
-        } else {
-            report.well.push(format!("the probe port answers from generation {}", on_disk.unwrap_or_default()));
+        match answered((answer.generation, on_disk), (answer.revision, self.state.revision)) {
+            Ok(well) => report.well.extend(well),
+            Err(finding) => report.findings.push(finding),
         }
     }
+}
+
+/// The workers' answer beside what is due: (seen, on the disk) of the generation, (run, due) of the revision. Without a tree
+/// there is nothing to call well: that it is missing was found on the disk.
+fn answered(generation: (Option<u64>, Option<u64>), revision: (u64, u64)) -> Result<Option<String>, Finding> {
+    let (seen, on_disk) = generation;
+    if seen != on_disk {
+        let say = |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        let message = format!("nginx's workers see generation {}, and on its disk is {}", say(seen), say(on_disk));
+        let fix = "The workers must see the same directory: look at chroots, containers and `disable_symlinks`";
+        return Err(Finding::new(message, fix));
+    }
+    let (runs, due) = revision;
+    if runs != due {
+        let message = format!("nginx runs configuration revision {runs}, and {due} is due");
+        return Err(Finding::new(message, "Reload nginx there, or run `bg sync`"));
+    }
+    Ok(on_disk.map(|number| format!("the probe port answers from generation {number}")))
 }
 
 fn facts(output: &str) -> Vec<Finding> {
@@ -216,6 +227,18 @@ fn sha256_of(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_well_only_from_a_generation_that_is_there() {
+        let message = |generation, revision| answered(generation, revision).map_err(|finding| finding.message);
+        let well = Ok(Some("the probe port answers from generation 7".to_owned()));
+        assert_eq!(message((Some(7), Some(7)), (2, 2)), well);
+        assert_eq!(message((None, None), (2, 2)), Ok(None));
+        let wrong = |text: &str| Err(text.to_owned());
+        let blind = wrong("nginx's workers see generation none, and on its disk is 7");
+        assert_eq!(message((None, Some(7)), (2, 2)), blind);
+        assert_eq!(message((Some(7), Some(7)), (1, 2)), wrong("nginx runs configuration revision 1, and 2 is due"));
+    }
 
     #[test]
     fn facts_of_a_host_become_findings_with_what_to_do() {

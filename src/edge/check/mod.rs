@@ -15,6 +15,17 @@ use super::{
     host::{Hosts, fan_out},
 };
 
+/// What comes next after a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It is mended by hand.
+    Mend,
+    /// `setup` mends it, or says what to add to nginx's configuration.
+    Setup,
+    /// The journal that the host belongs to must be brought back; until then every change is refused.
+    Journal,
+}
+
 /// One thing that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -22,11 +33,17 @@ pub struct Finding {
     pub message: String,
     /// How to mend it; may be empty where the message says it.
     pub fix: String,
+    /// What comes next.
+    pub next: Next,
 }
 
 impl Finding {
     fn new(message: impl Into<String>, fix: impl Into<String>) -> Finding {
-        Finding { message: message.into(), fix: fix.into() }
+        Finding { message: message.into(), fix: fix.into(), next: Next::Mend }
+    }
+
+    fn then(self, next: Next) -> Finding {
+        Finding { next, ..self }
     }
 }
 

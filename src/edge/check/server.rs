@@ -5,7 +5,7 @@ use bluegreen_core::{
     inventory::{Deploy, Place, Pool},
 };
 
-use super::{Checking, Finding, HostReport};
+use super::{Checking, Finding, HostReport, Next};
 use crate::edge::{
     health::{self, Depth, Probe, Verdict},
     server::{self, Bounds, Seen},
@@ -61,7 +61,8 @@ impl Checking<'_> {
         let journal = self.state.journal.as_deref();
         if let Some(fence) = seen.fence.as_ref().filter(|fence| Some(fence.journal.as_str()) != journal) {
             let message = format!("`{}` belongs to another journal, `{}`", place.root, fence.journal);
-            found.push(Finding::new(message, "Use the journal that it was installed with, or another root"));
+            let fix = "Use the journal that it was installed with, or another root";
+            found.push(Finding::new(message, fix).then(Next::Journal));
         }
         found
     }
