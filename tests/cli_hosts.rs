@@ -12,7 +12,7 @@ fn exec_labels_every_line_and_names_the_hosts_where_it_failed() -> Result<()> {
     assert!(ran.stdout.contains("web2 │ hello\n") && ran.stderr.contains("web1 │ oops\n"), "{ran}");
 
     let ran = site.bg(["exec", "web/green", "--", "test", "-d", "x y"])?;
-    let wanted = "error: failed on 1 of 1 host: `web2` ended with 1\n";
+    let wanted = "error: failed: `web2` ended with 1\n";
     assert_eq!(ran.expect(1).stderr, wanted);
 
     let ran = site.bg(["exec", "--json", "lb1", "--", "printf", "%s", "a b"])?;

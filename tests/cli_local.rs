@@ -114,6 +114,23 @@ fn a_wrong_command_line_ends_with_2_and_one_document() {
     }
     let ran = run(BG, dir.path(), &["chekc"]);
     assert!(ran.stderr.contains("a similar subcommand exists: 'check'"), "{}", ran.stderr);
+    let ran = run(BG, dir.path(), &["exec", "web", "--timeout", "0", "--", "true"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("invalid value '0' for '--timeout <SECONDS>'"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_command_that_changes_the_site_is_no_guess_for_another_word() {
+    let dir = tempfile::tempdir().unwrap();
+    for word in ["adopt", "releases", "flit-back", "report"] {
+        let ran = run(BG, dir.path(), &[word]);
+        assert_eq!(ran.code, Some(2));
+        assert!(!ran.stderr.contains("exist"), "{}", ran.stderr);
+    }
+    for (word, near) in [("flp", "flip"), ("depoly", "deploy"), ("statsu", "status")] {
+        let ran = run(BG, dir.path(), &[word]);
+        assert!(ran.stderr.contains(&format!("'{near}'")), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The command line. The help texts say `bg`; they are shown under the name that the program was called by.
 
-use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum, builder::StyledStr};
+
+use super::screen::under_name;
 
 const EXIT_CHANGE: &str = "Exit codes: 0 done · 1 failed, everything is as it was · 2 usage or inventory wrong · 3 refused, \
                            nothing touched · 4 the release is not healthy · 5 open: `bg resume` or `bg abort` · 130 Ctrl-C";
+
+/// The longest that `exec --timeout` can be, in seconds: a week.
+const LONGEST: u64 = 7 * 24 * 3600;
 
 /// Blue-green deployment for people who run their own servers.
 ///
@@ -122,7 +127,7 @@ pub enum Cmd {
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<String>,
         /// End it on a host where it takes longer
-        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
         timeout: u64,
     },
     /// Create the balancers' first files and install a first release on both halves.
@@ -245,7 +250,40 @@ pub enum ShellName {
     Fish,
 }
 
-/// The parser, named as the program was called.
+/// The parser, with its texts under the name that the program was called by: before they are wrapped, for a line break may fall
+/// into a command's name.
 pub fn command(called: &'static str) -> Command {
-    Cli::command().name(called).bin_name(called)
+    renamed(Cli::command().name(called).bin_name(called), called)
+}
+
+fn renamed(mut command: Command, called: &str) -> Command {
+    let named = |text: &StyledStr| under_name(&text.to_string(), called);
+    if let Some(about) = command.get_about().map(named) {
+        command = command.about(about);
+    }
+    if let Some(about) = command.get_long_about().map(named) {
+        command = command.long_about(about);
+    }
+    if let Some(help) = command.get_after_help().map(named) {
+        command = command.after_help(help);
+    }
+    command.mut_subcommands(|one| renamed(one, called))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_wrapped_under_the_name_that_was_called() {
+        for width in 40..120 {
+            for one in command("bluegreen").get_subcommands().cloned() {
+                let help = one.term_width(width).render_long_help().to_string();
+                let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+                // What the shell's own command is called is not ours to rename.
+                let words = words.replace("own `bg` for jobs", "");
+                assert!(!words.contains("`bg") && !words.contains(" bg "), "{width}: {help}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Context, answer::Answer, complete, error::CliError, locate, screen::Screen, with_hosts};
 use crate::{
-    edge::host::{HostError, Hosts, Line, Run, Stream, fan_out},
+    edge::host::{HostError, Hosts, Line, Run, Stream, fan_out, printable},
     engine::Exit,
 };
 
@@ -47,13 +47,11 @@ fn print(screen: Screen, host: &str, width: usize, line: &Line) {
         screen.raw(&json!({ "host": host, "stream": stream, "line": line.text }).to_string());
         return;
     }
+    let text = |is_terminal: bool| if is_terminal { printable(&line.text) } else { line.text.clone() };
+    let label = format!("{host:width$} │");
     match line.stream {
-        Stream::Stdout => {
-            _ = screen.raw(&format!("{} {}", screen.paint_out(&format!("{host:width$} │"), "36"), line.text))
-        }
-        Stream::Stderr => {
-            screen.raw_err(&format!("{} {}", screen.paint_err(&format!("{host:width$} │"), "33"), line.text))
-        }
+        Stream::Stdout => _ = screen.raw(&format!("{} {}", screen.paint_out(&label, "36"), text(screen.terminal))),
+        Stream::Stderr => screen.raw_err(&format!("{} {}", screen.paint_err(&label, "33"), text(screen.terminal_err))),
     }
 }
 
@@ -64,9 +62,16 @@ fn answer(ended: &[Ended]) -> Answer {
     let answer = if failed.is_empty() {
         Answer::new(Exit::Done, format!("done on {}", count(ended.len())))
     } else {
-        let others = if failed.len() == ended.len() { "" } else { ". On the others it is done" };
         let list = failed.join("; ");
-        Answer::new(Exit::Failed, format!("failed on {} of {}: {list}{others}", failed.len(), count(ended.len())))
+        let (failed, all) = (failed.len(), ended.len());
+        Answer::new(
+            Exit::Failed,
+            match (failed, all) {
+                (1, 1) => format!("failed: {list}"),
+                _ if failed == all => format!("failed on all {}: {list}", count(all)),
+                _ => format!("failed on {failed} of {}: {list}. On the others it is done", count(all)),
+            },
+        )
     };
     answer.with("hosts", Value::Object(hosts))
 }
@@ -148,5 +153,12 @@ mod tests {
         let answer = answer(&ended);
         assert_eq!(answer.exit, Exit::Failed);
         assert_eq!(answer.message, "failed on 1 of 2 hosts: `web2` ended with 3. On the others it is done");
+        let message = |ended: &[(&str, i32)]| {
+            let ended: Vec<Ended> = ended.iter().map(|(host, status)| ((*host).to_owned(), Ok(*status))).collect();
+            super::answer(&ended).message
+        };
+        assert_eq!(message(&[("web2", 3)]), "failed: `web2` ended with 3");
+        let both = message(&[("web1", 1), ("web2", 3)]);
+        assert_eq!(both, "failed on all 2 hosts: `web1` ended with 1; `web2` ended with 3");
     }
 }

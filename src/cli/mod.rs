@@ -19,7 +19,10 @@ mod templates;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::FromArgMatches;
+use clap::{
+    FromArgMatches,
+    error::{ContextKind, ContextValue},
+};
 
 use self::{
     answer::Answer,
@@ -114,10 +117,11 @@ fn called(program: Option<&OsString>) -> &'static str {
 /// The parsed command line, or the exit code when there is nothing more to do: help, version, or a usage error.
 fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
     let parsed = args::command(called).try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
-    let error = match parsed {
+    let mut error = match parsed {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
+    drop_far_misses(&mut error);
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let screen = Screen::bare(called, json);
     if !error.use_stderr() {
@@ -126,6 +130,22 @@ fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
     }
     screen.error(&usage(&error, arguments));
     Err(2)
+}
+
+/// Of the commands that change something only those that are a single slip away are suggested: `abort` is no guess for `adopt`.
+fn drop_far_misses(error: &mut clap::Error) {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand).cloned() else { return };
+    let Some(ContextValue::Strings(near)) = error.remove(ContextKind::SuggestedSubcommand) else { return };
+    let commands = args::command("bg");
+    let is_safe = |name: &String| {
+        let changes =
+            commands.find_subcommand(name).is_some_and(|it| it.get_arguments().any(|a| a.get_id() == "dry_run"));
+        !changes || strsim::damerau_levenshtein(&word, name) == 1
+    };
+    let near: Vec<String> = near.into_iter().filter(is_safe).collect();
+    if !near.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+    }
 }
 
 /// clap's words in our form: the message, then the hints.

@@ -22,6 +22,8 @@ pub struct Screen {
     pub verbose: bool,
     /// Whether stdout is a terminal.
     pub terminal: bool,
+    /// Whether stderr is one.
+    pub terminal_err: bool,
     /// Colours on stdout.
     pub color: bool,
     /// Colours on stderr.
@@ -66,6 +68,7 @@ impl Screen {
             quiet: global.quiet,
             verbose: global.verbose,
             terminal: std::io::stdout().is_terminal(),
+            terminal_err: std::io::stderr().is_terminal(),
             color: color(std::io::stdout().is_terminal()),
             color_err: color(std::io::stderr().is_terminal()),
         }
@@ -73,7 +76,8 @@ impl Screen {
 
     /// For the time before the command line is understood.
     pub fn bare(called: &'static str, json: bool) -> Screen {
-        Screen { called, json, quiet: false, verbose: false, terminal: false, color: false, color_err: false }
+        let (terminal, terminal_err) = (false, false);
+        Screen { called, json, quiet: false, verbose: false, terminal, terminal_err, color: false, color_err: false }
     }
 
     /// Text under the name that the program was called by.

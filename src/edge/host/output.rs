@@ -43,14 +43,16 @@ fn text(bytes: &[u8]) -> String {
     text.strip_suffix('\n').unwrap_or(&text).to_owned()
 }
 
-/// The last `count` lines of `text` that are not blank, control characters replaced so that no answer can drive a terminal.
+/// The last `count` lines of `text` that are not blank, each [`printable`].
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let from = lines.len().saturating_sub(count);
-    let clean = |line: &&str| {
-        line.trim_end().chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
-    };
-    lines[from..].iter().map(clean).collect::<Vec<String>>().join("\n")
+    lines[from..].iter().map(|line| printable(line.trim_end())).collect::<Vec<String>>().join("\n")
+}
+
+/// The line with its control characters replaced, tabs aside, so that what a host says cannot drive a terminal.
+pub fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// The last bytes of a stream.
@@ -250,6 +252,12 @@ mod tests {
             tail.push(&[byte]);
         }
         assert_eq!(tail.finish(), (vec![96, 97, 98, 99], 96));
+    }
+
+    #[test]
+    fn what_a_host_says_cannot_drive_a_terminal() {
+        let shown = "a\tb\u{fffd}[2J\u{fffd}]0;title\u{fffd}\u{fffd}31mü";
+        assert_eq!(printable("a\tb\x1b[2J\x1b]0;title\x07\u{9b}31mü"), shown);
     }
 
     #[test]
