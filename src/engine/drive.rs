@@ -5,9 +5,7 @@ use std::{
     time::Instant,
 };
 
-use bluegreen_core::rollout::{
-    Before, Command, Event, Failed, OpenCommand, Plan, Resume, Stage, State, Step, Survey, Verb,
-};
+use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, State, Step, Survey, Verb};
 
 use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World};
 
@@ -378,25 +376,19 @@ pub fn ways_on(state: &State) -> String {
     if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
         return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
     }
-<<<<<<< HEAD
     match &state.open {
         Some(open) if matches!(open.command, Command::Sync { .. }) && state.digest.as_ref() != Some(&open.digest) => {
             return "`bg sync` again goes on with it".to_owned();
+        }
+        Some(open) if open.step.as_ref().is_some_and(|step| step.undoing) => {
+            return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
+                .to_owned();
         }
         Some(_) => {
             return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
                 .to_owned();
         }
         None => {}
-=======
-    if state.open.as_ref().is_some_and(|open| open.step.as_ref().is_some_and(|step| step.undoing)) {
-        return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
-            .to_owned();
-    }
-    if state.open.is_some() {
-        return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
-            .to_owned();
->>>>>>> aaecf99 (Look at every balancer's tree before a half is touched, and say what an undone or unsettled shift leaves behind)
     }
     let verbs = state.next_commands();
     if verbs.is_empty() {
