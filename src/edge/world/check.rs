@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use tokio::time::timeout;
 
-use bluegreen_core::{Half, release::Version, rollout::Direction};
+use bluegreen_core::{
+    Half,
+    release::Version,
+    rollout::{Command, Direction},
+};
 
 use super::{
     Live, Spot,
@@ -143,10 +147,19 @@ impl Live {
                 self.note(Some(host), format!("{}: {text}", spot.pool.name));
             }
         });
-        waited.await.map_err(|unhealthy| {
-            let look = format!("`bg exec {host} -- COMMAND` looks there");
-            Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(look)
-        })
+        waited
+            .await
+            .map_err(|unhealthy| Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(looking_there(work, host)))
+    }
+}
+
+/// How to look at a server that is not healthy. The next deploy brings another release; every other command finds this one
+/// there, and only checks it again.
+fn looking_there(work: Work<'_>, host: &str) -> String {
+    let look = format!("`bg exec {host} -- COMMAND` looks there");
+    match work.state.open.as_ref().map(|open| &open.command) {
+        Some(Command::Deploy { .. }) => look,
+        _ => format!("{look}; it has the release, so the next try does not restart it: do that there if it needs it"),
     }
 }
 

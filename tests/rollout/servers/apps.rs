@@ -125,6 +125,45 @@ fn a_restore_that_fails_leaves_everything_on_green() {
     serves(&site, "both", "v2");
 }
 
+#[test]
+fn a_process_that_survives_its_restart_is_not_taken_for_the_new_release() {
+    let site = started(small());
+    let restart = |with: &str| {
+        site.edit_inventory(|text| {
+            let lines = text.lines().map(|line| match line.strip_prefix("restart = \"") {
+                Some(line) => format!("restart = \"{with}{}", line.trim_start_matches("true || ")),
+                None => line.to_owned(),
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        })
+        .unwrap();
+    };
+    restart("true || ");
+    let said = deploy(&site, "v2", &Behaviour::default(), 4);
+    says(&said, &["answered with the release `v1` in X-Release, not `v2`", "`bg exec web2 -- COMMAND` looks there"]);
+    assert_eq!(stage(&site), "isolated");
+    serves(&site, "blue", "v1");
+    restart("");
+    deploy(&site, "v3", &Behaviour::default(), 0);
+    bg(&site, "flip", 0);
+
+    restart("true || ");
+    let said = bg(&site, "restore", 4);
+    says(
+        &said,
+        &["`web1` did not become healthy", "the release `v1` in X-Release, not `v3`", "Green carries the site"],
+    );
+    says(&said, &["the next try does not restart it: do that there if it needs it"]);
+    serves(&site, "green", "v3");
+    restart("");
+    // Blue has the release by its marker, so it is only checked; its operator restarts it.
+    bg(&site, "restore", 4);
+    let line = super::down::restart_line(&site, "web1", "blue");
+    site.bg(["exec", "web1", "--", &line]).unwrap().expect(0);
+    bg(&site, "restore", 0);
+    serves(&site, "both", "v3");
+}
+
 /// From now on no restart works on this server.
 pub fn break_restart(site: &Playground, host: &str) {
     let guard = "test ! -e no-more || { echo no more; exit 7; }; ";

@@ -70,7 +70,7 @@ fn an_application_that_is_dead_before_a_command_stops_what_would_need_it() {
 }
 
 /// What an operator types to start an application again.
-fn restart_line(site: &Playground, host: &str, half: &str) -> String {
+pub fn restart_line(site: &Playground, host: &str, half: &str) -> String {
     let place = site.place(host);
     let binary = bg_playground::app_binary().unwrap();
     let (root, port) = (place.root.display(), place.listen.port());
