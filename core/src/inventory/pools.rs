@@ -29,7 +29,7 @@ pub(super) fn pools(file: &Table<'_>, site: &str) -> Vec<Pool> {
 }
 
 fn pool(entry: &Value<'_>, site: &str, census: &mut Census) -> Option<Pool> {
-    segments::check_name(entry, |name| limits::pool_name(site, name));
+    let named = segments::check_name(entry, |name| limits::pool_name(site, name));
     let name = entry.key.to_owned();
     let table = entry.table()?;
     let port_key = table.get("port");
@@ -51,6 +51,8 @@ fn pool(entry: &Value<'_>, site: &str, census: &mut Census) -> Option<Pool> {
         Some((_, root)) => root.as_deref(),
         None => None,
     };
+    // A root that is made of a wrong name would only be wrong again.
+    let root = root.filter(|_| named);
     let common = Common { site, pool: &name, port, root };
     let blue = census.places(&common, Half::Blue, blue);
     let green = census.places(&common, Half::Green, green);

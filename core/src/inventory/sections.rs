@@ -13,6 +13,8 @@ const MAX_PARALLEL: u32 = 1_024;
 const DEFAULT_PARALLEL: usize = 32;
 const DEFAULT_CONNECT_MS: u64 = 10_000;
 const DEFAULT_PROBE: u16 = 8474;
+/// Stands for a site's name that was reported, so that nothing which is made of it is reported too.
+const STAND_IN: &str = "site";
 
 /// Reads the whole file. What is wrong is in the table's sink; the value then holds defaults in its place.
 pub(super) fn inventory(short_name: &str, file: Table<'_>) -> Inventory {
@@ -29,11 +31,11 @@ pub(super) fn inventory(short_name: &str, file: Table<'_>) -> Inventory {
 fn site(short_name: &str, file: &Table<'_>) -> (String, JournalLocation) {
     let default = JournalLocation::File(format!(".bg/{short_name}"));
     let table = file.require("site", "`[site]` with `name = \"shop\"`").and_then(|site| site.table());
-    let Some(table) = table else { return (String::new(), default) };
+    let Some(table) = table else { return (STAND_IN.to_owned(), default) };
     let name = table.require("name", "`name = \"shop\"`").and_then(|name| name.string(scalar::site_name));
     let journal = table.get("journal").and_then(|journal| journal.string(journal_location));
     table.finish();
-    (name.unwrap_or_default(), journal.unwrap_or(default))
+    (name.unwrap_or_else(|| STAND_IN.to_owned()), journal.unwrap_or(default))
 }
 
 fn journal_location(text: &str) -> Result<JournalLocation, Wrong> {

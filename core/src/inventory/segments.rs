@@ -67,8 +67,8 @@ fn named(table: &Table<'_>, key: &'static str, check: impl Fn(&str) -> Result<St
 }
 
 /// Checks the name of a pool or a segment, which is the entry's key; `fits` is nginx's own opinion.
-pub(super) fn check_name(entry: &Value<'_>, fits: impl FnOnce(&str) -> Result<(), LimitError>) {
-    if let Err(wrong) = scalar::name(entry.key).and_then(|name| scalar::nginx(fits(&name))) {
-        entry.wrong_key(wrong);
-    }
+/// Returns whether it passes.
+pub(super) fn check_name(entry: &Value<'_>, fits: impl FnOnce(&str) -> Result<(), LimitError>) -> bool {
+    let checked = scalar::name(entry.key).and_then(|name| scalar::nginx(fits(&name)));
+    checked.map_err(|wrong| entry.wrong_key(wrong)).is_ok()
 }

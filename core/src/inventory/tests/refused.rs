@@ -19,6 +19,21 @@ shows!(
     "[site]\nname = \"a\u{7}b\""
 );
 
+#[test]
+fn a_wrong_name_is_one_error_and_not_also_the_paths_made_of_it() {
+    let run = |text: String| {
+        text.replace(GOOD.lines().find(|line| line.starts_with("deploy")).unwrap(), "deploy = { run = \"true\" }")
+    };
+    for text in [
+        run(changed("\"shop\"", "\"Shop!\"")),
+        changed("\"shop\"", "3").replace("/srv/shop/web", "/srv/{{ site }}/web"),
+        run(changed("pools.web", "pools.\"a b\"")),
+        changed("pools.web", "pools.\"a b\"").replace("/srv/shop/web", "/srv/{{ pool }}"),
+    ] {
+        assert_eq!(wrong(&text).to_string().matches("error: ").count(), 1, "{}", wrong(&text));
+    }
+}
+
 shows!(nothing_at_all, "", "site = 1\nbalancers = []\npools = {}");
 
 shows!(
