@@ -24,11 +24,11 @@ fn tell(text: &str) {
     println!("\n{bold}▌ {text}{plain}");
 }
 
-/// Runs bg and shows the command, what it printed and how long it took.
+/// Runs bg and shows the command, what it printed (the steps go to stderr and come before the result) and how long it took.
 fn show(site: &Playground, args: &[&str]) -> Result<Ran> {
     println!("\n  $ bluegreen {}", args.join(" "));
     let ran = site.bg(args)?;
-    for line in ran.stdout.lines().chain(ran.stderr.lines()) {
+    for line in ran.stderr.lines().chain(ran.stdout.lines()) {
         println!("    {line}");
     }
     println!(
