@@ -232,6 +232,42 @@ async fn every_balancer_must_see_it_healthy_and_one_that_cannot_be_asked_is_an_e
 }
 
 #[tokio::test]
+async fn a_balancer_that_cannot_be_reached_is_blamed_and_not_the_place() {
+    let sshd = Sshd::start("");
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sshd.configure(&format!(
+        "Host silent\n HostName 127.0.0.1\n Port {}\nHost dead\n HostName 127.0.0.1\n Port {}",
+        silent.local_addr().unwrap().port(),
+        free_port()
+    ));
+    let (good, sick) = (app(|_, _| ok("")).await, app(|_, _| bad(503, "")).await);
+    let hosts = sshd.hosts();
+    hosts.get("box").connect().await.unwrap();
+    for balancer in ["dead", "silent"] {
+        let wait = async |port| {
+            let from = ["box", balancer].map(String::from);
+            let short = Health { within_ms: 1000, ..health() };
+            let probe = Probe::new(&hosts, &from, &place(port), &short, &[]).unwrap();
+            probe.wait_until_healthy(|_| {}).await.unwrap_err()
+        };
+        let blamed = wait(good).await;
+        assert_eq!(blamed.viewpoint_lost.as_deref(), Some(balancer), "{blamed}");
+        let begin = format!("`box` could not be seen healthy from the balancer `{balancer}` within 1s: `{balancer}` ");
+        assert!(blamed.to_string().starts_with(&begin), "{blamed}");
+        // What another balancer saw weighs more.
+        let place = wait(sick).await;
+        assert_eq!((place.viewpoint_lost, place.from.as_str()), (None, "box"), "{}", place.reason);
+    }
+    // Where only the place's own host is asked, its absence is the place's.
+    let own = Health { from: HealthFrom::Host, within_ms: 500, ..health() };
+    let place = Place { host: "dead".into(), ..place(good) };
+    let error = Probe::new(&hosts, &[], &place, &own, &[]).unwrap().wait_until_healthy(|_| {}).await.unwrap_err();
+    assert_eq!(error.viewpoint_lost, None);
+    assert!(error.reason.starts_with("could not be asked: it "), "{error}");
+    hosts.close().await;
+}
+
+#[tokio::test]
 async fn a_command_decides_for_what_is_no_http() {
     let sshd = Sshd::start("");
     let run = |line: &str| Health { run: Some(line.into()), timeout_ms: 1000, ..health() };

@@ -193,6 +193,14 @@ impl Error {
         }
     }
 
+    /// What happened, in words that follow the balancer's name where another message has named it.
+    pub fn without_host(&self) -> String {
+        match &self.kind {
+            Kind::Host(error) => error.without_host(),
+            kind => kind.to_string(),
+        }
+    }
+
     /// The current generation, where a newer one made this step too late.
     pub fn fenced_by(&self) -> Option<u64> {
         match self.kind {

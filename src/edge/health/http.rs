@@ -86,9 +86,19 @@ pub enum ProbeError {
     /// The request cannot be made: the inventory names what is no path or header, or asks for what is not supported.
     #[error("{detail}")]
     BadRequest { detail: String },
+    /// The host through which to ask was not reached before a wait was over.
+    #[error("`{host}` could not be reached in time")]
+    NotReached { host: String },
     /// The host through which to ask could not be reached.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl ProbeError {
+    /// Whether it says something of the host through which was asked and nothing of the target.
+    pub fn is_of_viewpoint(&self) -> bool {
+        matches!(self, Self::NoWay { .. } | Self::NotReached { .. } | Self::Host(_))
+    }
 }
 
 /// Sends `request` over the socket and reads the answer, on one connection that is closed afterwards.

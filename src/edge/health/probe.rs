@@ -40,6 +40,17 @@ pub struct Progress<'a> {
     pub verdict: &'a Verdict,
 }
 
+/// What one round of asking gave, from all viewpoints together.
+#[derive(Debug, Default)]
+struct Round {
+    /// `None`: the time was over before all had their answer, and the others saw nothing wrong.
+    verdict: Option<Verdict>,
+    /// Whether the verdict is only that a balancer could not be reached.
+    unseen: bool,
+    /// A viewpoint that was still waiting for the place's answer when the time was over.
+    cut: Option<String>,
+}
+
 /// Asks whether one place is healthy.
 #[derive(Debug)]
 pub struct Probe {
@@ -50,6 +61,8 @@ pub struct Probe {
     names: Vec<String>,
     /// From where it is asked; of a command, where it runs.
     viewpoints: Vec<Host>,
+    /// Whether the only viewpoint is the place's own host: its absence is then the place's.
+    own: bool,
     /// Kept between rounds, so that each target is forwarded once.
     forwards: Mutex<Vec<Forward>>,
 }
@@ -106,7 +119,7 @@ impl Probe {
             return Err(bad("there is no balancer to ask from".into()));
         }
         let (place, health, names) = (place.clone(), health.clone(), names.to_vec());
-        Ok(Self { place, health, body, names, viewpoints, forwards: Mutex::default() })
+        Ok(Self { place, health, body, names, viewpoints, own, forwards: Mutex::default() })
     }
 
     /// The place that is asked about.
@@ -133,22 +146,24 @@ impl Probe {
     pub async fn wait_until_healthy(&self, mut progress: impl FnMut(Progress<'_>) + Send) -> Result<(), Unhealthy> {
         let (start, needed) = (Instant::now(), self.health.successes.max(1));
         let within = Duration::from_millis(self.health.within_ms);
-        let mut successes = 0;
-        let mut reasons: HashMap<String, u32> = HashMap::new();
-        let mut last = Verdict::Healthy;
+        let (mut successes, mut reasons) = (0, HashMap::<String, u32>::new());
+        let mut last = Round::default();
         loop {
             // Smoke paths may be heavy: they are asked when all else is well, not every round.
             let depth = if successes + 1 >= needed { Depth::Full } else { Depth::Quick };
-            let Ok(checked) = timeout_at(start + within, self.check_once(depth)).await else { break };
-            let verdict = checked.unwrap_or_else(|error| unreachable(&error, &self.place.host));
+            let round = self.round(depth, start + within).await;
+            let Some(verdict) = &round.verdict else {
+                last.cut = round.cut;
+                break;
+            };
             successes = if verdict.is_healthy() { successes + 1 } else { 0 };
-            progress(Progress { successes, needed, elapsed: start.elapsed(), verdict: &verdict });
+            progress(Progress { successes, needed, elapsed: start.elapsed(), verdict });
             if successes >= needed {
                 return Ok(());
             }
-            if let Verdict::Unhealthy { reason, .. } = &verdict {
+            if let Verdict::Unhealthy { reason, .. } = verdict {
                 *reasons.entry(reason.clone()).or_default() += 1;
-                last = verdict;
+                last = round;
             }
             let next = Duration::from_millis(self.health.interval_ms);
             if start.elapsed() + next >= within {
@@ -159,20 +174,52 @@ impl Probe {
         Err(self.gave_up(within, last, &reasons))
     }
 
-    fn gave_up(&self, within: Duration, last: Verdict, reasons: &HashMap<String, u32>) -> Unhealthy {
-        let host = self.place.host.clone();
-        match last {
-            Verdict::Unhealthy { reason, from, quote } => {
-                let times = reasons.get(&reason).copied().unwrap_or(1);
-                Unhealthy { host, within, reason, times, from, quote }
-            }
-            // Every round that ended was good, there were only too few of them.
-            Verdict::Healthy => {
-                let (from, asked) = (self.viewpoints[0].name().to_owned(), self.asked(&self.health.path));
-                let reason = format!("{asked} was not answered {} times in a row", self.health.successes);
-                Unhealthy { host, within, reason, times: 1, from, quote: String::new() }
+    /// Asks from every viewpoint at once, until `end`. What a viewpoint saw outweighs that another could not be reached.
+    async fn round(&self, depth: Depth, end: Instant) -> Round {
+        let asked = join_all(self.viewpoints.iter().map(|host| self.check_until(host, depth, end))).await;
+        let (mut unhealthy, mut lost, mut cut) = (None, None, None);
+        for (host, found) in self.viewpoints.iter().zip(asked) {
+            match found {
+                Ok(Some(Verdict::Healthy)) => {}
+                Ok(Some(verdict)) => unhealthy = unhealthy.or(Some(verdict)),
+                Ok(None) => cut = cut.or(Some(host.name().to_owned())),
+                Err(error) => {
+                    let viewpoint = !self.own && error.is_of_viewpoint();
+                    let reason =
+                        if viewpoint { error.to_string() } else { format!("could not be asked: {}", said(&error)) };
+                    let verdict = Verdict::Unhealthy { reason, from: host.name().to_owned(), quote: String::new() };
+                    let slot = if viewpoint { &mut lost } else { &mut unhealthy };
+                    *slot = slot.take().or(Some(verdict));
+                }
             }
         }
+        let unseen = unhealthy.is_none() && lost.is_some();
+        let healthy = cut.is_none().then_some(Verdict::Healthy);
+        Round { verdict: unhealthy.or(lost).or(healthy), unseen, cut }
+    }
+
+    /// As [`Probe::check_from`]; `None` when `end` came before the answer. The way to the viewpoint is waited for apart: one
+    /// that is not reached says nothing about the place.
+    async fn check_until(&self, host: &Host, depth: Depth, end: Instant) -> Result<Option<Verdict>, ProbeError> {
+        match timeout_at(end, host.connect()).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(ProbeError::NotReached { host: host.name().to_owned() }),
+        }
+        timeout_at(end, self.check_from(host, depth)).await.ok().transpose()
+    }
+
+    fn gave_up(&self, within: Duration, last: Round, reasons: &HashMap<String, u32>) -> Unhealthy {
+        let host = self.place.host.clone();
+        if let Some(Verdict::Unhealthy { reason, from, quote }) = last.verdict {
+            let times = reasons.get(&reason).copied().unwrap_or(1);
+            let viewpoint_lost = last.unseen.then(|| from.clone());
+            return Unhealthy { host, within, reason, times, from, quote, viewpoint_lost };
+        }
+        // Every round that ended was good, there were only too few of them.
+        let (from, asked) =
+            (last.cut.unwrap_or_else(|| self.viewpoints[0].name().to_owned()), self.asked(&self.health.path));
+        let reason = format!("{asked} was not answered {} times in a row", self.health.successes);
+        Unhealthy { host, within, reason, times: 1, from, quote: String::new(), viewpoint_lost: None }
     }
 
     async fn check_from(&self, host: &Host, depth: Depth) -> Result<Verdict, ProbeError> {
@@ -287,11 +334,11 @@ fn authority(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
-/// A round that could not be asked: while waiting, the next one may be.
-fn unreachable(error: &ProbeError, place: &str) -> Verdict {
-    let from = match error {
-        ProbeError::Host(error) => error.host(),
-        _ => place,
-    };
-    Verdict::Unhealthy { reason: format!("could not be asked: {error}"), from: from.to_owned(), quote: String::new() }
+/// An error in words that follow the host's name.
+fn said(error: &ProbeError) -> String {
+    match error {
+        ProbeError::Host(error) => error.without_host(),
+        ProbeError::NotReached { .. } => "it could not be reached in time".to_owned(),
+        error => error.to_string(),
+    }
 }

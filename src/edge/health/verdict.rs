@@ -51,14 +51,23 @@ pub struct Unhealthy {
     pub from: String,
     /// The last lines of the last bad answer; may be empty.
     pub quote: String,
+    /// The balancer that could not be reached, where nothing else was wrong the last time: then the place is not to blame.
+    pub viewpoint_lost: Option<String>,
 }
 
 impl std::error::Error for Unhealthy {}
 
 impl std::fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, within, reason, times, from, quote } = self;
+        let Self { host, within, reason, times, from, quote, viewpoint_lost } = self;
         let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
+        if let Some(balancer) = viewpoint_lost {
+            let within = seconds(*within);
+            return write!(
+                f,
+                "`{host}` could not be seen healthy from the balancer `{balancer}` within {within}: {reason} ({times})"
+            );
+        }
         write!(
             f,
             "`{host}` did not become healthy within {}: {reason} ({times}), seen from `{from}`{}",

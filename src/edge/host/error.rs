@@ -95,6 +95,15 @@ impl HostError {
         }
     }
 
+    /// The message in words that follow the host's name where another message has named it: `it is unreachable: …`.
+    pub fn without_host(&self) -> String {
+        let (text, name) = (self.to_string(), format!("`{}`", self.host()));
+        match text.strip_prefix(&name) {
+            Some(rest) => rest.strip_prefix(": ").map_or_else(|| format!("it{rest}"), str::to_owned),
+            None => text,
+        }
+    }
+
     /// Whether nothing was asked of the host at all, because no connection to it stands.
     pub fn is_unreachable(&self) -> bool {
         matches!(
@@ -164,5 +173,18 @@ fn quoted(text: &str) -> String {
         0 => String::new(),
         1 => format!(": {lines}"),
         _ => format!(":\n{}", lines.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_named_is_not_named_again() {
+        let (host, detail) = (String::from("lb2"), String::from("Connection refused"));
+        let unreachable = HostError::Unreachable { host: host.clone(), detail: detail.clone() };
+        assert_eq!(unreachable.without_host(), "it is unreachable: Connection refused");
+        assert_eq!(HostError::Local { host, detail }.without_host(), "Connection refused");
     }
 }

@@ -147,9 +147,14 @@ impl Live {
                 self.note(Some(host), format!("{}: {text}", spot.pool.name));
             }
         });
-        waited
-            .await
-            .map_err(|unhealthy| Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(looking_there(work, host)))
+        waited.await.map_err(|unhealthy| match &unhealthy.viewpoint_lost {
+            // The balancer's fault and not the release's: nothing is known against the place.
+            Some(balancer) => {
+                let hint = format!("see to `{balancer}`, then `bg resume`");
+                Failure::new(Effect::Open, unhealthy.to_string()).hint(hint)
+            }
+            None => Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(looking_there(work, host)),
+        })
     }
 }
 

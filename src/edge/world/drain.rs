@@ -121,7 +121,10 @@ impl Live {
         let mut longest = Duration::ZERO;
         for (host, wiring) in wirings {
             let wiring = wiring.map_err(|error| {
-                Failure::new(Effect::Open, format!("`{host}`: nginx's configuration could not be read: {}", error.kind))
+                Failure::new(
+                    Effect::Open,
+                    format!("`{host}`: nginx's configuration could not be read: {}", error.without_host()),
+                )
             })?;
             longest = longest.max(Duration::from_millis(wiring.longest_limit_req_delay_ms));
         }
@@ -141,7 +144,10 @@ impl Live {
         let mut known = Vec::new();
         for (host, addresses) in all {
             known.extend(addresses.map_err(|error| {
-                Failure::new(Effect::Open, format!("`{host}`: its addresses could not be read: {}", error.kind))
+                Failure::new(
+                    Effect::Open,
+                    format!("`{host}`: its addresses could not be read: {}", error.without_host()),
+                )
             })?);
         }
         Ok(known)
@@ -164,7 +170,7 @@ impl Live {
                     Effect::Open,
                     format!(
                         "`{host}` does not say what is in flight, so {half}'s servers were not touched: {}",
-                        error.kind
+                        error.without_host()
                     ),
                 )
             })?;

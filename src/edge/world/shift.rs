@@ -42,7 +42,7 @@ impl Live {
                 Err(error) if *direction == Direction::Forward => return Err(unprepared(&error)),
                 Err(error) => {
                     survey.settled = false;
-                    self.note(Some(&host), format!("cannot be asked: {}", error.kind));
+                    self.note(Some(&host), format!("cannot be asked: {}", error.without_host()));
                 }
             }
         }
