@@ -121,6 +121,18 @@ impl HostError {
         )
     }
 
+    /// Whether the host, or the way to it, gave no answer that could have been waited for: it may be dead. (A wrong key or a
+    /// refused login comes from a living host.)
+    pub(crate) fn is_of_network(&self) -> bool {
+        matches!(
+            self,
+            Self::NameNotResolved { .. }
+                | Self::Unreachable { .. }
+                | Self::ConnectTimedOut { .. }
+                | Self::Dropped { .. }
+        )
+    }
+
     /// Whether the command may have done its work, or a part of it, without bg having seen the end: only a probe can tell.
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::TimedOut { .. } | Self::Input { .. })

@@ -42,7 +42,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(150);
 /// For so long a slow failure to connect stands: a command asks a host several times in a row, and must pay for a dead one
 /// once. Not longer, because a wait (for health, a drain) must notice a host that came back.
 const FAILURE_STANDS: Duration = Duration::from_secs(20);
-/// A failure that came sooner (a refused connection, a wrong key) costs nothing to ask for again.
+/// A failure that came sooner (a refused connection) costs nothing to ask for again.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// `[ssh]`: how hosts are reached.
@@ -281,7 +281,7 @@ impl Host {
         let shared = self.shared.upgrade().ok_or_else(closed)?;
         let begun = Instant::now();
         let opened = shared.open(&self.name).await.map(Arc::new);
-        let slow = opened.as_ref().err().filter(|error| error.is_unreachable() && begun.elapsed() >= SLOW);
+        let slow = opened.as_ref().err().filter(|error| error.is_of_network() && begun.elapsed() >= SLOW);
         let failed = slow.map(|error| (Instant::now(), error.clone()));
         *slot = Slot { standing: opened.as_ref().ok().cloned(), failed };
         opened
