@@ -163,7 +163,10 @@ impl Probe {
             }
             if let Verdict::Unhealthy { reason, .. } = verdict {
                 *reasons.entry(reason.clone()).or_default() += 1;
-                last = round;
+                // That one balancer was lost while another still waited does not undo what was seen of the place before.
+                if last.verdict.is_none() || !round.unseen || round.cut.is_none() {
+                    last = round;
+                }
             }
             let next = Duration::from_millis(self.health.interval_ms);
             if start.elapsed() + next >= within {
