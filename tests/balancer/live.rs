@@ -125,8 +125,11 @@ async fn a_bare_host_is_looked_at_and_told_from_a_dead_one() {
     let mut site = Site::bare(options());
     let look = site.balancers.look("lb1").await.unwrap();
     assert_eq!((look.standing(JOURNAL), look.generations.len()), (Standing::Nothing, 0));
-    let refused = site.balancers.prepare("lb1", &[generation(1, &Traffic::Both)]).await.unwrap_err();
+    let first = generation(1, &Traffic::Both);
+    let refused = site.balancers.commit("lb1", 1, JOURNAL, &first.file.hash).await.unwrap_err();
     assert!(matches!(refused.kind, Kind::NoDirs { .. }), "{refused}");
+    // Preparing makes them: whoever purged them took nothing else away.
+    assert_eq!(site.balancers.prepare("lb1", &[first]).await.unwrap().generations, [(1, How::Made)]);
     assert!(!site.balancers.wired("lb1").await.unwrap());
     site.pg.stop_sshd("lb2").unwrap();
     let each = site.balancers.look_all().await;
