@@ -155,8 +155,8 @@ impl Demo {
         let ran = self.bg(&["flip"])?;
         let seen = self.load.since(mark);
         if let (Some(blue), Some(green)) = (seen.spans.get("blue"), seen.spans.get("green")) {
-            let overlap = i128::from(blue.last_ms) - i128::from(green.first_ms);
-            println!("  between the first request on green and the last on blue: {overlap} ms, over both balancers");
+            let overlap = blue.last_ms.saturating_sub(green.first_ms);
+            println!("  both halves got requests for {overlap} ms while the two balancers moved over");
         }
         Ok(ran.took.as_millis())
     }
