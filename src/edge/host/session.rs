@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openssh::{Child, ChildStdin, Session, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::HostError;
 use super::output::{Marks, Tail};
@@ -39,6 +39,14 @@ enum Phase {
     Ended(String),
 }
 
+/// How long a server may take to free a session whose end it has told: on a busy machine it counts it a while longer, and
+/// refuses the next one.
+const FREED: Duration = Duration::from_secs(2);
+
+fn is_refused(error: &openssh::Error) -> bool {
+    chain(error).contains("Session open refused by peer")
+}
+
 /// One running command.
 pub(crate) struct Conversation<'a> {
     host: &'a str,
@@ -64,16 +72,21 @@ impl<'a> Conversation<'a> {
         let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
         let mut command = session.raw_command(&line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let started = Instant::now();
+        let asked = Instant::now();
         let no_session = |detail: String| HostError::NoSession { host: host.to_owned(), name, detail };
-        let child = match timeout(OPEN, command.spawn()).await {
-            Ok(Ok(child)) => child,
-            Ok(Err(openssh::Error::Disconnected)) => {
-                return Err(HostError::Lost { host: host.to_owned(), name, tail: String::new() });
+        let child = loop {
+            match timeout(OPEN, command.spawn()).await {
+                Ok(Ok(child)) => break child,
+                Ok(Err(openssh::Error::Disconnected)) => {
+                    return Err(HostError::Lost { host: host.to_owned(), name, tail: String::new() });
+                }
+                // Nothing was run by a refusal, so it may be asked again.
+                Ok(Err(error)) if is_refused(&error) && asked.elapsed() < FREED => sleep(FREED / 40).await,
+                Ok(Err(error)) => return Err(no_session(chain(&error))),
+                Err(_) => return Err(no_session(format!("no answer within {}s", OPEN.as_secs()))),
             }
-            Ok(Err(error)) => return Err(no_session(chain(&error))),
-            Err(_) => return Err(no_session(format!("no answer within {}s", OPEN.as_secs()))),
         };
+        let started = Instant::now();
         let marks = [Marks::new(&nonce), Marks::new(&nonce)];
         let talk = Conversation { host, name, sudo, bound, marks, tail: Tail::new(MAX_QUOTED), sink };
         talk.listen(child, run.stdin, started).await
