@@ -4,6 +4,7 @@
 //! values, so every decision can be tested, replayed and model-checked.
 
 pub mod half;
+pub mod hex;
 pub mod inventory;
 pub mod nginx;
 pub mod quote;

@@ -1,7 +1,7 @@
 //! `bg sync`: the balancers are brought up to what the inventory and the journal say.
 
+use bluegreen_core::hex;
 use bluegreen_core::rollout::{Command, Event, Stage, State};
-use sha2::{Digest, Sha256};
 
 use super::{
     Finished, Site,
@@ -114,7 +114,7 @@ impl Site {
             return Ok(looks.iter().map(|look| look.host.clone()).collect());
         }
         let rendered = render_all(&self.inventory, &self.world.templates, state.revision).map_err(wrong)?;
-        let same = |file: &ConfFile, text: &str| matches!(file, ConfFile::Present { sha256, .. } if *sha256 == sha256_hex(text));
+        let same = |file: &ConfFile, text: &str| matches!(file, ConfFile::Present { sha256, .. } if *sha256 == hex::sha256(text));
         let differs = looks.iter().filter(|look| {
             rendered
                 .get(&look.host)
@@ -138,8 +138,4 @@ fn said(conf: &[String], traffic: &[String]) -> String {
     hosts.dedup();
     let named: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
     format!("{} {}", named.join(", "), if named.len() == 1 { "is" } else { "are" })
-}
-
-fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

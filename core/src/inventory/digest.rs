@@ -1,7 +1,6 @@
 //! The digest of what the balancers and the rollout depend on.
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::types::{CanaryKey, Inventory, Place, Segment, Upstream};
 
@@ -59,6 +58,6 @@ impl Inventory {
         };
         // Plain structs of strings and numbers always serialize.
         let json = serde_json::to_vec(&canonical).unwrap_or_default();
-        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::hex::sha256(json)
     }
 }

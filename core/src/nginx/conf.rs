@@ -5,8 +5,8 @@ use tera::{Context, Kwargs, State, Tera, TeraResult};
 
 use super::limits::{self, LimitError};
 use super::quote;
-use super::tree::hex;
 use super::view::View;
+use crate::hex::hex;
 use crate::inventory::{Balancer, Inventory};
 
 /// The file that the user includes at the http level.

@@ -8,10 +8,7 @@
 //! ```
 //! The content is a pure function of the traffic, so what a balancer holds is compared by hash.
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::traffic::{SegmentShare, Share, Traffic};
 
@@ -109,7 +106,7 @@ impl Tree {
 
     /// sha256 of the manifest, lower-case hex.
     pub fn hash(&self) -> String {
-        hex(&Sha256::digest(self.manifest().as_bytes()))
+        crate::hex::sha256(self.manifest())
     }
 }
 
@@ -121,15 +118,6 @@ impl Entry {
             Kind::Link(target) => format!("l 777 {} {target}\n", self.path),
         }
     }
-}
-
-/// Bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// `traffic.json` of one generation: whose tree this is and what it says.

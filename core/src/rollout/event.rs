@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{command::Command, plan::Plan, step::Before};
+use crate::hex::hex;
 use crate::release::{Release, Version};
 
 /// The version of the format that this program writes, and the highest that it reads.
@@ -161,7 +162,7 @@ const SUM_DIGITS: usize = 16;
 
 fn checksum(rest: &str) -> String {
     let digest = Sha256::digest(rest.as_bytes());
-    digest.iter().take(SUM_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..SUM_DIGITS / 2])
 }
 
 /// The entry as one line, without the newline.

@@ -178,7 +178,7 @@ impl<T> Hashing<T> {
 
     /// The digest in lower-case hex, and the number of bytes.
     pub fn result(self) -> (String, u64) {
-        let hex = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bluegreen_core::hex::hex(&self.sha256.finalize());
         (hex, self.bytes)
     }
 }

@@ -1,10 +1,10 @@
 //! One balancer: rights, tools, space, bg's files, nginx's wiring, and what the workers answer.
 
+use bluegreen_core::hex;
 use bluegreen_core::{
     inventory::Inventory,
     nginx::conf::{Templates, render},
 };
-use sha2::{Digest, Sha256};
 
 use super::{Checking, Finding, HostReport, Next};
 use crate::edge::{
@@ -212,16 +212,12 @@ pub fn conf_differences(inventory: &Inventory, templates: &Templates, revision: 
     let Some(wanted) = wanted else { return Vec::new() };
     let files = [("http.conf", &look.http, wanted.http), ("server.conf", &look.server, wanted.server)];
     let wrong = |(name, found, wanted): (&str, &ConfFile, String)| match found {
-        ConfFile::Present { sha256, .. } if *sha256 == sha256_of(&wanted) => None,
+        ConfFile::Present { sha256, .. } if *sha256 == hex::sha256(&wanted) => None,
         ConfFile::Present { .. } => Some(format!("`{name}` is not what the inventory says, or was changed by hand")),
         ConfFile::Absent => Some(format!("`{name}` is missing")),
         ConfFile::Unreadable => Some(format!("`{name}` cannot be read")),
     };
     files.into_iter().filter_map(wrong).collect()
-}
-
-fn sha256_of(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

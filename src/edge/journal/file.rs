@@ -159,14 +159,7 @@ impl FileJournal {
         let lock = take_lock(&dir.join(LOCK), &by, command)?;
         let path = dir.join(JOURNAL);
         let fresh = !path.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io_error(&path, "opened"))?;
+        let file = open_private(&path)?;
         if fresh {
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error(dir, "made durable"))?;
         }
@@ -231,15 +224,15 @@ fn lock_within(mut file: File, patience: Duration) -> Option<Flock<File>> {
     }
 }
 
+/// Opens a file for reading and writing, made 0600 when it is missing; what it holds stays.
+fn open_private(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(io_error(path, "opened"))
+}
+
 fn take_lock(path: &Path, by: &By, command: &str) -> Result<Flock<File>, OpenError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error(path, "opened"))?;
+    let file = open_private(path)?;
     let mut lock = lock_within(file, LOCK_PATIENCE).ok_or_else(|| OpenError::Locked { holder: holder(path) })?;
     // For whoever is refused meanwhile; nothing depends on it.
     let said = format!("`{command}` by {}@{} (process {})\n", by.user, by.host, by.pid);

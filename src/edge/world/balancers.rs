@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bluegreen_core::{
+    hex::hex,
     inventory::Inventory,
     nginx::conf::{Conf, RenderError, Templates, render},
 };
@@ -38,7 +39,7 @@ pub fn conf_digest(inventory: &Inventory, templates: &Templates) -> Result<Strin
         let conf = all.get(&balancer.host).map(Conf::digest).unwrap_or_default();
         hash.update(format!("{} {conf}\n", balancer.host));
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 impl Live {
