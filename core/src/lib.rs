@@ -6,6 +6,7 @@
 pub mod half;
 pub mod hex;
 pub mod inventory;
+pub mod lock;
 pub mod nginx;
 pub mod quote;
 pub mod release;

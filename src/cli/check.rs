@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Context, answer::Answer, error::CliError, locate::Located, remote::with_hosts, screen::Screen};
+use super::{
+    Context,
+    answer::Answer,
+    error::CliError,
+    locate::Located,
+    remote::{runtime, with_hosts},
+    screen::Screen,
+};
 use crate::{
     edge::check::{Checking, HostReport, Next},
     engine::Exit,
@@ -17,7 +24,7 @@ pub fn run(context: &Context, hosts: bool) -> Result<Answer, CliError> {
         let answer = Answer::new(Exit::Done, well_formed(&located)).hint("`bg check --hosts`");
         return Ok(answer.with("findings", json!([])));
     }
-    let state = located.journal()?.state;
+    let state = runtime()?.block_on(located.journal())?.state;
     let inventory = Arc::new(located.inventory.clone());
     let templates = &located.templates;
     let checked = with_hosts(&located, async |hosts| {

@@ -14,7 +14,6 @@ use super::{error::CliError, templates};
 use crate::{
     edge::journal::{self, Reading},
     engine::{Exit, Outcome},
-    site::journal_dir,
 };
 
 /// The folder that inventories are looked for in.
@@ -54,9 +53,9 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
 
 impl Located {
     /// The site's journal, without its lock.
-    pub fn journal(&self) -> Result<Reading, CliError> {
-        let dir = journal_dir(&self.inventory, &self.base);
-        journal::read(&dir).map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
+    pub async fn journal(&self) -> Result<Reading, CliError> {
+        let store = journal::store(&self.inventory.journal, &self.base);
+        journal::read(store.as_ref()).await.map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bluegreen_core::{
@@ -14,6 +15,7 @@ use bluegreen_core::{
     rollout::OpenCommand,
     traffic::SegmentShare,
 };
+use tokio::time::timeout;
 
 use super::{
     Context,
@@ -58,16 +60,19 @@ async fn watch_stop(mut stop: Stop, screen: Screen, interrupted: Arc<AtomicBool>
     loop {
         stop.asked().await;
         if interrupted.swap(true, Ordering::SeqCst) {
-            screen.answer(&left_at_once(&located));
+            screen.answer(&left_at_once(&located).await);
             exit(Exit::Interrupted as i32);
         }
         screen.err("stopping after the step under way; Ctrl-C again leaves at once");
     }
 }
 
-fn left_at_once(located: &Located) -> Answer {
+/// How long a command that leaves at once takes to say where it left the site: a journal elsewhere may not answer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+async fn left_at_once(located: &Located) -> Answer {
     let answer = |message| Answer::new(Exit::Interrupted, message);
-    let Ok(reading) = located.journal() else {
+    let Ok(Ok(reading)) = timeout(LAST_LOOK, located.journal()).await else {
         return answer("left at once".to_owned()).hint("`bg status` shows where things stand");
     };
     let state = &reading.state;

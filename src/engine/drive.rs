@@ -48,7 +48,9 @@ impl Outcome {
 
 impl From<JournalError> for Outcome {
     fn from(error: JournalError) -> Outcome {
-        Outcome::new(Exit::Failed, error.message)
+        // Nothing is open yet that this command has begun, unless it is not known whether it was.
+        let exit = if error.is_unknown { Exit::Open } else { Exit::Failed };
+        Outcome { exit, message: error.message, hint: Some(error.hint) }
     }
 }
 
@@ -89,7 +91,7 @@ impl Engine<'_> {
         };
         let mut events = self.journal.state().begin(command, plan, self.digest);
         events.extend(also);
-        if let Err(error) = self.journal.append(events) {
+        if let Err(error) = self.journal.append(events).await {
             return error.into();
         }
         self.drive(0, survey).await
@@ -189,16 +191,16 @@ impl Engine<'_> {
             Ok(before) => before,
             Err(failure) => {
                 (self.reporter)(Report::StepFailed { step: words, elapsed: started.elapsed() });
-                return Err(self.fail_unstarted(failure));
+                return Err(self.fail_unstarted(failure).await);
             }
         };
-        let begun = self.journal.append(vec![Event::StepStarted { step: index, before: before.clone() }]);
+        let begun = self.journal.append(vec![Event::StepStarted { step: index, before: before.clone() }]).await;
         begun.map_err(|error| self.lost(error))?;
         match self.perform(step, &before).await {
             Ok(notes) => {
                 let mut events = self.world.settled_by(step);
                 events.extend(self.journal.state().finish(index, notes.clone()));
-                self.journal.append(events).map_err(|error| self.lost(error))?;
+                self.journal.append(events).await.map_err(|error| self.lost(error))?;
                 (self.reporter)(Report::StepDone { step: words, elapsed: started.elapsed(), notes });
                 Ok(())
             }
@@ -227,12 +229,12 @@ impl Engine<'_> {
     }
 
     /// A step that failed before it was begun: nothing was sent.
-    fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
+    async fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
         let failed = self.journal.state().failed(failure.effect, false);
         let events = self.journal.state().give_up(&failure.message);
         match exit_of(failed) {
             Exit::Open => self.left(Exit::Open, failure),
-            exit => match self.journal.append(events) {
+            exit => match self.journal.append(events).await {
                 Ok(()) => self.left(exit, failure),
                 Err(error) => self.lost(error),
             },
@@ -249,7 +251,7 @@ impl Engine<'_> {
         if exit != Exit::Open {
             events.extend(self.journal.state().give_up(&why));
         }
-        match self.journal.append(events) {
+        match self.journal.append(events).await {
             Ok(()) => self.left(exit, failure),
             Err(error) => self.lost(error),
         }
@@ -258,13 +260,13 @@ impl Engine<'_> {
     /// The journal could not be appended to: what was done last is not recorded, and a begun command stays open.
     fn lost(&self, error: JournalError) -> Outcome {
         let state = self.journal.state();
-        let exit = if state.open.is_some() { Exit::Open } else { Exit::Failed };
-        Outcome { exit, message: error.message, hint: Some(format!("make room or mend that, then {}", ways_on(state))) }
+        let exit = if state.open.is_some() || error.is_unknown { Exit::Open } else { Exit::Failed };
+        Outcome { exit, message: error.message, hint: Some(format!("{}, then {}", error.hint, ways_on(state))) }
     }
 
     async fn fail_commit(&mut self, index: usize, failure: Failure) -> Outcome {
         let failed = Event::StepFailed { step: index, why: failure.message.clone(), undoing: true };
-        if let Err(error) = self.journal.append(vec![failed]) {
+        if let Err(error) = self.journal.append(vec![failed]).await {
             return self.lost(error);
         }
         match self.undo(index).await {
@@ -293,11 +295,11 @@ impl Engine<'_> {
             Ok(()) => {
                 let mut events = vec![Event::Undone { step: index }];
                 events.extend(self.journal.state().give_up("a balancer failed, and all were put back"));
-                self.journal.append(events).map_err(|error| self.lost(error))
+                self.journal.append(events).await.map_err(|error| self.lost(error))
             }
             Err(hosts) => {
                 let list: Vec<String> = hosts.iter().map(|(host, said)| named(host, said)).collect();
-                let recorded = self.journal.append(vec![Event::UndoFailed { step: index, hosts }]);
+                let recorded = self.journal.append(vec![Event::UndoFailed { step: index, hosts }]).await;
                 recorded.map_err(|error| self.lost(error))?;
                 let state = self.journal.state();
                 Err(Outcome {

@@ -61,15 +61,21 @@ pub trait World {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct JournalError {
-    /// What happened to which file, and what to do.
+    /// What happened to which journal.
     pub message: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Whether the record may be there all the same.
+    pub is_unknown: bool,
 }
 
-/// The append-only record. An implementation holds its lock for as long as it lives.
-pub trait Journal: Send {
+/// The append-only record, opened by a command that has the site's lock.
+#[async_trait(?Send)]
+pub trait Journal {
     /// What replaying it gives.
     fn state(&self) -> &State;
 
-    /// Appends `events` as one entry, durable when this returns. Fails when somebody else appended in between.
-    fn append(&mut self, events: Vec<Event>) -> Result<(), JournalError>;
+    /// Appends `events` as one entry, durable when this returns. Fails when somebody else appended in
+    /// between, or when the lock was lost.
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), JournalError>;
 }

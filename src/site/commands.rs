@@ -7,7 +7,7 @@ use bluegreen_core::{
 
 use super::{Finished, Site, Wanted, preflight::host_lines, refused, refused_here};
 use crate::{
-    edge::{balancer::Standing, journal::FileJournal},
+    edge::{balancer::Standing, journal::OpenJournal},
     engine::{Exit, Journal, Outcome, describe_stage, ways_on},
 };
 
@@ -52,6 +52,14 @@ impl Asked {
             Asked::Sync(_) => "sync",
         }
     }
+
+    /// The release that it is to bring, as others in the queue are told; a deploy always brings one.
+    pub(super) fn label(&self) -> Option<String> {
+        match self {
+            Asked::Deploy(wanted, _) => Some(wanted.label.clone().unwrap_or_else(|| "a new release".to_owned())),
+            _ => None,
+        }
+    }
 }
 
 impl Site {
@@ -71,7 +79,7 @@ impl Site {
     }
 
     async fn setup(&self, wanted: &Wanted, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek()?;
+        let state = self.peek().await?;
         self.same_site(&state)?;
         if state.stage.is_some() {
             self.same_digest(&state)?;
@@ -95,12 +103,12 @@ impl Site {
         if dry_run {
             return self.dry_run(&state, &command, &steps).await;
         }
-        let mut journal = self.open("setup")?;
+        let mut journal = self.open("setup").await?;
         // What was asked before the lock was taken must still hold.
         unchanged(&state, journal.state())?;
         if journal.state().journal.is_none() {
             let id = format!("{:016x}", rand::random::<u64>());
-            journal.append(vec![Event::SiteCreated { site: self.inventory.site.clone(), journal: id }])?;
+            journal.append(vec![Event::SiteCreated { site: self.inventory.site.clone(), journal: id }]).await?;
         }
         let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
         let outcome = self.drive(&mut journal, &command, &steps, vec![synced]).await;
@@ -164,7 +172,7 @@ impl Site {
         canary: Option<Vec<SegmentShare>>,
         dry_run: bool,
     ) -> Result<Finished, Outcome> {
-        let state = self.peek()?;
+        let state = self.peek().await?;
         let version = state.next_version();
         // Refused before a long artifact is read.
         let probe = bluegreen_core::release::Release { version, label: version.to_string(), pools: Default::default() };
@@ -178,18 +186,18 @@ impl Site {
     /// Everything between balanced and balanced.
     async fn command(&self, command: Command, dry_run: bool) -> Result<Finished, Outcome> {
         if dry_run {
-            let state = self.peek()?;
+            let state = self.peek().await?;
             self.admit(&state, &command).await?;
             let steps = self.planned(&state, &command)?;
             return self.dry_run(&state, &command, &steps).await;
         }
         // Asked before the lock is taken, so that a refusal touches nothing at all, and again with it.
-        let state = self.peek()?;
+        let state = self.peek().await?;
         self.admit(&state, &command).await?;
         if let Err(error @ PlanError::Refused(_)) = plan(&state, &self.inventory.segment_names(), &command) {
             return Err(not_planned(error, &state));
         }
-        let mut journal = self.open(command.as_str())?;
+        let mut journal = self.open(command.as_str()).await?;
         let state = journal.state().clone();
         self.admit(&state, &command).await?;
         if let Some(version) = command.version().filter(|version| *version != state.next_version()) {
@@ -227,7 +235,7 @@ impl Site {
     }
 
     /// The command is done already: balancers that differ from the journal are settled.
-    async fn settle(&self, journal: &mut FileJournal, verb: &str) -> Result<Outcome, Outcome> {
+    async fn settle(&self, journal: &mut OpenJournal, verb: &str) -> Result<Outcome, Outcome> {
         let state = journal.state().clone();
         if state.open.is_some() {
             return Err(refused_here(format!("`{verb}` is done already, but another command was interrupted"), &state));
@@ -255,7 +263,7 @@ impl Site {
     }
 
     async fn abort(&self, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek()?;
+        let state = self.peek().await?;
         match state.open.as_ref().map(|open| &open.command) {
             // Of an open abort it is the same as resume.
             Some(Command::Abort) => return self.resume(dry_run).await,
@@ -268,7 +276,7 @@ impl Site {
     }
 
     async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek()?;
+        let state = self.peek().await?;
         self.same_site(&state)?;
         self.same_digest(&state)?;
         let Some(open) = state.open.clone() else {
@@ -287,7 +295,7 @@ impl Site {
         if dry_run {
             return self.dry_run_resume(&state, &open).await;
         }
-        let mut journal = self.open("resume")?;
+        let mut journal = self.open("resume").await?;
         unchanged(&state, journal.state())?;
         let digest = self.inventory.digest();
         let undoing = open.step.as_ref().is_some_and(|step| step.undoing);

@@ -26,7 +26,7 @@ impl Site {
                 return Err(Outcome { exit: Exit::Usage, message, hint: None });
             }
         }
-        let state = self.peek()?;
+        let state = self.peek().await?;
         self.same_site(&state)?;
         self.may_sync(&state).await?;
         let looks = self.balancers_are_ours(&state).await?;
@@ -42,12 +42,12 @@ impl Site {
         if dry_run {
             return self.dry_run(&state, &command, &steps).await;
         }
-        let mut journal = self.open("sync")?;
+        let mut journal = self.open("sync").await?;
         unchanged(&state, journal.state())?;
         let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
         if steps.steps.is_empty() {
             if changed {
-                journal.append(vec![synced])?;
+                journal.append(vec![synced]).await?;
             }
             let message = format!("every balancer is in sync already; {}", describe_stage(journal.state()));
             return Ok(Site::finished(Outcome::new(Exit::Done, message), &journal));
@@ -55,7 +55,7 @@ impl Site {
         let outcome = self.drive(&mut journal, &command, &steps, Vec::new()).await;
         if outcome.exit == Exit::Done {
             // Only what every balancer runs is accepted as the journal's own.
-            journal.append(vec![synced])?;
+            journal.append(vec![synced]).await?;
         }
         let outcome = match outcome.exit {
             Exit::Done => {

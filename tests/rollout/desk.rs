@@ -86,7 +86,9 @@ pub fn world(site: &Playground) -> World {
     for top in balancers.chain(roots).chain(desk) {
         gather(&top, &mut found);
     }
-    found.remove(&site.dir().join(".bg/shop/lock"));
+    found.retain(|path, _| {
+        !path.starts_with(site.dir().join(".bg/shop/lock")) && !path.starts_with(site.dir().join(".bg/shop/queue"))
+    });
     found
 }
 

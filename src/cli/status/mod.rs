@@ -59,19 +59,19 @@ async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) 
 }
 
 async fn report(located: &Located, hosts: &Hosts) -> Report {
-    let journal = read_journal(located);
+    let journal = read_journal(located).await;
     let inventory = Arc::new(located.inventory.clone());
     let asking = Asking { inventory: &inventory, templates: &located.templates, state: journal.state.as_ref(), hosts };
     let seen = asking.all().await;
     Report::new(&located.inventory.site, &located.name, journal, seen)
 }
 
-fn read_journal(located: &Located) -> Journal {
-    match located.journal() {
+async fn read_journal(located: &Located) -> Journal {
+    match located.journal().await {
         Ok(reading) => Journal {
             recent: recent::changes(&reading.entries, Timestamp::now()),
             state: Some(reading.state),
-            holder: reading.holder,
+            holder: reading.queue.holder().map(ToString::to_string),
             problem: reading.warning,
         },
         Err(error) => Journal { state: None, holder: None, problem: Some(error.to_string()), recent: Vec::new() },

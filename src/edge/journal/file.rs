@@ -1,221 +1,66 @@
-//! The journal as a file of lines in a directory on the operator's machine: `journal.jsonl`, and `lock`, which a changing
-//! command holds (`flock`) for its whole life. Reading takes no lock.
+//! The journal as a directory on this machine: `journal.jsonl`, `lock`, which the command that changes the site holds
+//! (`flock`) for its whole life, `queue/` with a ticket of each command that has the lock or waits for it, and `hold.json`
+//! while the lock is held by hand. A ticket lives as long as somebody holds a `flock` on it: the kernel is the lease.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use bluegreen_core::rollout::{By, DecodeError, Entry, Event, FORMAT, State, decode, encode};
+use async_trait::async_trait;
+use bluegreen_core::lock::{Hold, Queue, Queued, Ticket};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::engine::{Journal, JournalError};
+use super::{
+    open::lost,
+    store::{End, Store, StoreError},
+};
 
 const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
+const QUEUE: &str = "queue";
+const HOLD: &str = "hold.json";
 
-/// Why a journal was not opened or read.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another command holds the lock; who, as far as it said.
-    #[error("another bg is under way on this site{}", .holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
-    Locked {
-        /// What the holder wrote about itself.
-        holder: Option<String>,
-    },
-    /// A line is damaged, from the future, or does not follow.
-    #[error("the journal `{}` is damaged at line {line}: {why}", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The file system said no.
-    #[error("the journal `{}` could not be {doing}: {error}", .path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was tried: `opened`, `read`, …
-        doing: &'static str,
-        /// What the system said.
-        error: io::Error,
-    },
-}
-
-fn io_error(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> OpenError {
-    move |error| OpenError::Io { path: path.to_owned(), doing, error }
-}
-
-/// What reading a journal gives.
-#[derive(Debug)]
-pub struct Reading {
-    /// Every whole record.
-    pub entries: Vec<Entry>,
-    /// What replaying them gives.
-    pub state: State,
-    /// What was dropped, in words.
-    pub warning: Option<String>,
-    /// Who holds the lock, when somebody does; empty when the holder said nothing about itself.
-    pub holder: Option<String>,
-    /// The length of the whole records in bytes.
-    length: u64,
-    /// Whether the last whole record lacks its newline.
-    unterminated: bool,
-}
-
-/// Reads the journal in `dir` without taking its lock. A missing journal is an empty one.
-pub fn read(dir: &Path) -> Result<Reading, OpenError> {
-    let mut reading = read_records(&dir.join(JOURNAL))?;
-    let lock = dir.join(LOCK);
-    if let Ok(file) = File::open(&lock)
-        && Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
-    {
-        reading.holder = Some(holder(&lock).unwrap_or_default());
-    }
-    Ok(reading)
-}
-
-fn holder(lock: &Path) -> Option<String> {
-    let text = fs::read_to_string(lock).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn read_records(path: &Path) -> Result<Reading, OpenError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(io_error(path, "read")(error)),
-    };
-    parse(path, &bytes)
-}
-
-/// Splits the file into records. Only a last line without its newline can be torn by a crash, since a record is written
-/// with one write: it is dropped with a warning. Anything else that is not a record is damage, never guessed at.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Reading, OpenError> {
-    let damaged = |line: usize, why: String| OpenError::Damaged { path: path.to_owned(), line, why };
-    let mut reading = Reading {
-        entries: Vec::new(),
-        state: State::default(),
-        warning: None,
-        holder: None,
-        length: 0,
-        unterminated: false,
-    };
-    for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let whole = line.ends_with(b"\n");
-        let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line));
-        let entry = match text.map_err(|_| DecodeError::Form).and_then(decode) {
-            Ok(entry) => entry,
-            Err(why @ DecodeError::Future(_)) => return Err(damaged(number + 1, why.to_string())),
-            Err(_) if !whole && !is_changed_at_its_end(text.unwrap_or_default()) => {
-                reading.warning = Some(format!(
-                    "the last record of `{}` (line {}) was torn by a crash before it was complete, and is not counted",
-                    path.display(),
-                    number + 1
-                ));
-                break;
-            }
-            Err(why) => return Err(damaged(number + 1, why.to_string())),
-        };
-        reading.state.apply(&entry).map_err(|error| damaged(number + 1, error.why))?;
-        reading.entries.push(entry);
-        reading.length += line.len() as u64;
-        reading.unterminated = !whole;
-    }
-    Ok(reading)
-}
-
-/// Whether an unterminated line is a whole record whose newline was changed: damage, not a torn write.
-fn is_changed_at_its_end(line: &str) -> bool {
-    let mut chars = line.chars();
-    chars.next_back().is_some() && decode(chars.as_str()).is_ok()
-}
-
-/// An open journal. Holds the lock until it is dropped.
-#[derive(Debug)]
-pub struct FileJournal {
-    path: PathBuf,
-    file: File,
-    _lock: Flock<File>,
-    state: State,
-    length: u64,
-    unterminated: bool,
-    by: By,
-    /// What was dropped when it was opened, in words.
-    pub warning: Option<String>,
-}
-
-impl FileJournal {
-    /// Opens the journal in `dir` for appending, takes its lock, and replays it. The directory is created (0700) when it
-    /// is missing; a second opener is refused while this one lives. `command` is what the lock says it is held for.
-    pub fn open(dir: &Path, by: By, command: &str) -> Result<FileJournal, OpenError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error(dir, "created"))?;
-        let lock = take_lock(&dir.join(LOCK), &by, command)?;
-        let path = dir.join(JOURNAL);
-        let fresh = !path.exists();
-        let file = open_private(&path)?;
-        if fresh {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error(dir, "made durable"))?;
-        }
-        let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes).map_err(io_error(&path, "read"))?;
-        let reading = parse(&path, &bytes)?;
-        Ok(FileJournal {
-            path,
-            file,
-            _lock: lock,
-            state: reading.state,
-            length: reading.length,
-            unterminated: reading.unterminated,
-            by,
-            warning: reading.warning,
-        })
-    }
-
-    fn failed(&self, why: &str) -> JournalError {
-        JournalError {
-            message: format!(
-                "the journal `{}` could not be appended to: {why}. What it holds is unchanged, and nothing more was done",
-                self.path.display()
-            ),
-        }
-    }
-
-    /// The file must be the one that was opened and as long as it was left: anything else is another writer's doing.
-    fn unchanged(&self) -> Result<(), JournalError> {
-        let ours = self.file.metadata().map_err(|error| self.failed(&error.to_string()))?;
-        let there = fs::metadata(&self.path);
-        if !there.is_ok_and(|there| there.ino() == ours.ino() && there.dev() == ours.dev()) {
-            return Err(self.failed("it was deleted or replaced while this command was under way"));
-        }
-        if ours.len() < self.length {
-            return Err(self.failed("it was cut short while this command was under way"));
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        // What lies behind the last whole record is a torn one.
-        self.file.set_len(self.length)?;
-        self.file.seek(SeekFrom::Start(self.length))?;
-        self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()
-    }
-}
-
-/// How long an opener tries: a `status` that looks whether the lock is held takes it, shared, for some microseconds.
+/// How long the lock and the queue are tried for: whoever looks at them holds them for some microseconds, whoever enters
+/// the queue for one small file.
 const LOCK_PATIENCE: Duration = Duration::from_millis(300);
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+/// Looking at the queue costs some system calls.
+const PAUSE: Duration = Duration::from_millis(100);
 
-fn lock_within(mut file: File, patience: Duration) -> Option<Flock<File>> {
+/// A journal in a directory of this machine.
+#[derive(Debug)]
+pub struct FileStore {
+    dir: PathBuf,
+    name: String,
+    ours: Mutex<Ours>,
+}
+
+/// What this process holds.
+#[derive(Debug, Default)]
+struct Ours {
+    ticket: Option<(PathBuf, Flock<File>, String)>,
+    lock: Option<Flock<File>>,
+    journal: Option<File>,
+}
+
+fn failed(path: &Path, doing: &str) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |error| StoreError::Failed(format!("the journal `{path}` could not be {doing}: {error}"))
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn lock_within(mut file: File, arg: FlockArg, patience: Duration) -> Option<Flock<File>> {
     let deadline = Instant::now() + patience;
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(file, arg) {
             Ok(lock) => return Some(lock),
             Err((_, _)) if Instant::now() >= deadline => return None,
             Err((unlocked, _)) => file = unlocked,
@@ -224,55 +69,272 @@ fn lock_within(mut file: File, patience: Duration) -> Option<Flock<File>> {
     }
 }
 
-/// Opens a file for reading and writing, made 0600 when it is missing; what it holds stays.
-fn open_private(path: &Path) -> Result<File, OpenError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(io_error(path, "opened"))
+/// Whether nobody holds the ticket any more. One that cannot be opened is gone.
+fn is_dead(path: &Path) -> bool {
+    File::open(path).map_or(true, |file| Flock::lock(file, FlockArg::LockSharedNonblock).is_ok())
 }
 
-fn take_lock(path: &Path, by: &By, command: &str) -> Result<Flock<File>, OpenError> {
-    let file = open_private(path)?;
-    let mut lock = lock_within(file, LOCK_PATIENCE).ok_or_else(|| OpenError::Locked { holder: holder(path) })?;
-    // For whoever is refused meanwhile; nothing depends on it.
-    let said = format!("`{command}` by {}@{} (process {})\n", by.user, by.host, by.pid);
-    let _ = lock.set_len(0).and_then(|()| lock.write_all(said.as_bytes()));
-    Ok(lock)
-}
-
-impl Journal for FileJournal {
-    fn state(&self) -> &State {
-        &self.state
+impl FileStore {
+    /// The journal in `dir`; nothing is read or made yet.
+    pub fn new(dir: PathBuf) -> FileStore {
+        let name = dir.join(JOURNAL).display().to_string();
+        FileStore { dir, name, ours: Mutex::default() }
     }
 
-    fn append(&mut self, events: Vec<Event>) -> Result<(), JournalError> {
-        self.unchanged()?;
-        let entry = Entry {
-            v: FORMAT,
-            index: self.state.length,
-            at: jiff::Timestamp::now().to_string(),
-            by: self.by.clone(),
-            events,
+    fn ours(&self) -> MutexGuard<'_, Ours> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.join(JOURNAL)
+    }
+
+    /// The tickets' paths, first come first; none without a queue.
+    fn tickets(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let dir = self.dir.join(QUEUE);
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(&dir, "read")(error)),
         };
-        let mut next = self.state.clone();
-        next.apply(&entry).map_err(|error| self.failed(&error.to_string()))?;
-        let newline = if self.unterminated { "\n" } else { "" };
-        let line = format!("{newline}{}\n", encode(&entry));
-        if let Err(error) = self.write(&line) {
-            // Best effort: a torn tail would be dropped at the next opening anyway.
-            let _ = self.file.set_len(self.length);
-            return Err(self.failed(&error.to_string()));
+        let named = |path: &PathBuf| number_of(path).is_some();
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(named).collect();
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// The right to change the queue, and the directories made when they are missing.
+    fn queue_lock(&self) -> Result<Flock<File>, StoreError> {
+        let dir = self.dir.join(QUEUE);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed(&dir, "created"))?;
+        let file = File::open(&dir).map_err(failed(&dir, "opened"))?;
+        lock_within(file, FlockArg::LockExclusiveNonblock, QUEUE_PATIENCE).ok_or_else(|| {
+            StoreError::Failed(format!(
+                "the queue `{}` stayed locked for {} s",
+                dir.display(),
+                QUEUE_PATIENCE.as_secs()
+            ))
+        })
+    }
+
+    fn write_ticket(&self, ticket: &Ticket) -> Result<(PathBuf, Flock<File>), StoreError> {
+        let _queue = self.queue_lock()?;
+        let tickets = self.tickets()?;
+        let (dead, living): (Vec<&PathBuf>, Vec<&PathBuf>) = tickets.iter().partition(|path| is_dead(path));
+        for path in dead {
+            // Best effort: it counts for nothing either way.
+            let _ = fs::remove_file(path);
         }
-        self.length += line.len() as u64;
-        self.unterminated = false;
-        self.state = next;
+        let next = 1 + living.last().and_then(|path| number_of(path)).unwrap_or(0);
+        let path = self.dir.join(QUEUE).join(format!("{next:010}.json"));
+        let new = self.dir.join(QUEUE).join(".new");
+        // Locked before it has its name: nobody may see it and take it for dead.
+        let write = || -> io::Result<Flock<File>> {
+            let _ = fs::remove_file(&new);
+            let mut file = open_private(&new)?;
+            file.write_all(serde_json::to_string(ticket)?.as_bytes())?;
+            let lock =
+                Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+            fs::rename(&new, &path)?;
+            Ok(lock)
+        };
+        let lock = write().map_err(failed(&path, "created"))?;
+        Ok((path, lock))
+    }
+
+    fn hold(&self) -> Result<Option<Hold>, StoreError> {
+        let path = self.dir.join(HOLD);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| StoreError::Failed(format!("the lock `{}` cannot be read: {error}", path.display()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, "read")(error)),
+        }
+    }
+
+    fn write_hold(&self, hold: &Hold) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(serde_json::to_string(hold)?.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(self.dir.join(HOLD))?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    /// Takes `lock` and opens the journal, which is made when it is missing.
+    fn take_lock(&self, said: &str) -> Result<(Flock<File>, File), StoreError> {
+        let path = self.dir.join(LOCK);
+        let file = open_private(&path).map_err(failed(&path, "opened"))?;
+        let Some(mut lock) = lock_within(file, FlockArg::LockExclusiveNonblock, LOCK_PATIENCE) else {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            return Err(StoreError::Lost(format!(
+                "another program holds the lock `{}`: {}. Nothing was touched",
+                path.display(),
+                holder.trim()
+            )));
+        };
+        // For whoever looks at it; nothing depends on it.
+        let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("{said}\n").as_bytes()));
+        let path = self.journal();
+        let fresh = !path.exists();
+        let file = open_private(&path).map_err(failed(&path, "opened"))?;
+        if fresh {
+            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed(&self.dir, "made durable"))?;
+        }
+        Ok((lock, file))
+    }
+}
+
+/// The number in a ticket's name.
+fn number_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()
+}
+
+/// Whether `path` still names the file that was opened.
+fn is_same(path: &Path, file: &File) -> bool {
+    let (ours, there) = (file.metadata(), fs::metadata(path));
+    ours.is_ok_and(|ours| there.is_ok_and(|there| there.ino() == ours.ino() && there.dev() == ours.dev()))
+}
+
+/// The file must be the one that was opened, with nothing but a torn record behind what its caller has seen: anything else
+/// is another writer's doing.
+fn unchanged(path: &Path, mut file: &File, end: End) -> Result<(), StoreError> {
+    let conflict = |why: &str| StoreError::Conflict(why.to_owned());
+    let ours = file.metadata().map_err(|error| conflict(&error.to_string()))?;
+    if !is_same(path, file) {
+        return Err(conflict("it was deleted or replaced while this command was under way"));
+    }
+    if ours.len() < end.bytes {
+        return Err(conflict("it was cut short while this command was under way"));
+    }
+    let mut tail = Vec::new();
+    let read = file.seek(SeekFrom::Start(end.bytes)).and_then(|_| file.read_to_end(&mut tail));
+    read.map_err(|error| conflict(&error.to_string()))?;
+    if tail.contains(&b'\n') {
+        return Err(conflict("somebody else appended to it while this command was under way"));
+    }
+    Ok(())
+}
+
+fn write(mut file: &File, end: End, line: &str) -> io::Result<()> {
+    // What lies behind the last whole record is a torn one.
+    file.set_len(end.bytes)?;
+    file.seek(SeekFrom::Start(end.bytes))?;
+    file.write_all(line.as_bytes())?;
+    file.sync_data()
+}
+
+#[async_trait]
+impl Store for FileStore {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self) -> Result<Vec<u8>, StoreError> {
+        match fs::read(self.journal()) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(failed(&self.journal(), "read")(error)),
+        }
+    }
+
+    async fn queue(&self) -> Result<Queue, StoreError> {
+        let ours = self.ours().ticket.as_ref().map(|(path, ..)| path.clone());
+        let mut tickets = Vec::new();
+        for path in self.tickets()? {
+            // Our own is held by this very process, which a second look at it could not tell.
+            if ours.as_ref() != Some(&path) && is_dead(&path) {
+                continue;
+            }
+            // Between the look and the reading it may have been given back.
+            let Some(ticket) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
+                continue;
+            };
+            tickets.push(Queued { id: path.display().to_string(), ticket });
+        }
+        Ok(Queue { hold: self.hold()?, tickets })
+    }
+
+    async fn enter(&self, ticket: &Ticket) -> Result<String, StoreError> {
+        let (path, lock) = self.write_ticket(ticket)?;
+        let id = path.display().to_string();
+        self.ours().ticket = Some((path, lock, ticket.to_string()));
+        Ok(id)
+    }
+
+    async fn begin(&self) -> Result<(), StoreError> {
+        let said = self.ours().ticket.as_ref().map(|(_, _, said)| said.clone()).unwrap_or_default();
+        let (lock, journal) = self.take_lock(&said)?;
+        let mut ours = self.ours();
+        ours.lock = Some(lock);
+        ours.journal = Some(journal);
         Ok(())
+    }
+
+    async fn leave(&self) {
+        let mut ours = self.ours();
+        ours.journal = None;
+        ours.lock = None;
+        if let Some((path, lock, _)) = ours.ticket.take() {
+            // Under its lock: nobody else removes it, and no other may have the name yet.
+            let _ = fs::remove_file(path);
+            drop(lock);
+        }
+    }
+
+    async fn append(&self, end: End, line: &str) -> Result<End, StoreError> {
+        let ours = self.ours();
+        let (Some(file), Some((path, ticket, _))) = (&ours.journal, &ours.ticket) else {
+            return Err(lost(&self.name));
+        };
+        if !is_same(path, ticket) {
+            return Err(lost(&self.name));
+        }
+        unchanged(&self.journal(), file, end)?;
+        let newline = if end.unterminated { "\n" } else { "" };
+        let line = format!("{newline}{line}\n");
+        if let Err(error) = write(file, end, &line) {
+            // Best effort: a torn tail would be dropped at the next opening anyway.
+            let _ = file.set_len(end.bytes);
+            return Err(StoreError::Failed(error.to_string()));
+        }
+        Ok(End { records: end.records + 1, bytes: end.bytes + line.len() as u64, unterminated: false })
+    }
+
+    async fn set_hold(&self, from: Option<&Hold>, to: Option<&Hold>) -> Result<bool, StoreError> {
+        let _queue = self.queue_lock()?;
+        if self.hold()?.as_ref() != from {
+            return Ok(false);
+        }
+        let path = self.dir.join(HOLD);
+        match to {
+            Some(hold) => self.write_hold(hold).map_err(failed(&path, "written"))?,
+            None if from.is_some() => fs::remove_file(&path).map_err(failed(&path, "removed"))?,
+            None => {}
+        }
+        Ok(true)
+    }
+
+    fn pause(&self) -> Duration {
+        PAUSE
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
+    use bluegreen_core::rollout::{By, Event, State};
+
+    use super::{
+        super::{
+            Reading,
+            open::{OpenError, OpenJournal, Patience, take_turn},
+            read,
+        },
+        *,
+    };
+    use crate::engine::Journal;
 
     fn by() -> By {
         By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 }
@@ -286,86 +348,207 @@ mod tests {
         vec![Event::Synced { digest: format!("d{n}"), hosts: Vec::new() }]
     }
 
-    fn three_records() -> (tempfile::TempDir, Vec<u8>) {
+    fn ticket(command: &str) -> Ticket {
+        Ticket { by: by(), command: command.to_owned(), release: None, since: "2026-01-01T00:00:00Z".to_owned() }
+    }
+
+    fn store(dir: &Path) -> Arc<dyn Store> {
+        Arc::new(FileStore::new(dir.to_owned()))
+    }
+
+    async fn open(store: &Arc<dyn Store>, command: &str) -> Result<OpenJournal, OpenError> {
+        take_turn(store.as_ref(), &ticket(command), Patience::default(), &mut |_| false).await?;
+        OpenJournal::open(store.clone(), by()).await
+    }
+
+    async fn read_all(dir: &Path) -> Result<Reading, OpenError> {
+        read(store(dir).as_ref()).await
+    }
+
+    async fn three_records() -> (tempfile::TempDir, Vec<u8>) {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = FileJournal::open(dir.path(), by(), "sync").unwrap();
-        journal.append(created()).unwrap();
-        journal.append(synced(1)).unwrap();
-        journal.append(synced(2)).unwrap();
-        drop(journal);
+        let store = store(dir.path());
+        let mut journal = open(&store, "sync").await.unwrap();
+        journal.append(created()).await.unwrap();
+        journal.append(synced(1)).await.unwrap();
+        journal.append(synced(2)).await.unwrap();
+        store.leave().await;
         let bytes = fs::read(dir.path().join(JOURNAL)).unwrap();
         (dir, bytes)
     }
 
-    #[test]
-    fn what_was_appended_is_read_again() {
-        let (dir, _) = three_records();
-        let reading = read(dir.path()).unwrap();
+    #[tokio::test]
+    async fn what_was_appended_is_read_again() {
+        let (dir, _) = three_records().await;
+        let reading = read_all(dir.path()).await.unwrap();
         assert_eq!(reading.entries.len(), 3);
         assert_eq!(reading.state.digests, ["d1", "d2"]);
-        assert_eq!(reading.holder, None);
+        assert_eq!(reading.queue, Queue::default());
         assert_eq!(reading.warning, None);
     }
 
-    #[test]
-    fn a_missing_journal_is_empty() {
+    #[tokio::test]
+    async fn a_missing_journal_is_empty() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(&dir.path().join("none")).unwrap().state, State::default());
+        let none = dir.path().join("none");
+        assert_eq!(read_all(&none).await.unwrap().state, State::default());
+        assert!(!none.exists());
     }
 
-    #[test]
-    fn a_second_opener_is_refused_and_told_who_holds_it() {
+    #[tokio::test]
+    async fn a_second_opener_is_refused_and_told_who_holds_it() {
         let dir = tempfile::tempdir().unwrap();
-        let first = FileJournal::open(dir.path(), by(), "flip").unwrap();
-        let error = FileJournal::open(dir.path(), by(), "abort").unwrap_err();
+        let (first, second) = (store(dir.path()), store(dir.path()));
+        let journal = open(&first, "flip").await.unwrap();
+        let error = open(&second, "abort").await.err().unwrap();
         assert!(
             matches!(&error, OpenError::Locked { holder: Some(who) } if who.contains("`flip` by anna@desk")),
             "{error}"
         );
-        assert!(read(dir.path()).unwrap().holder.unwrap().contains("flip"));
-        drop(first);
-        FileJournal::open(dir.path(), by(), "abort").unwrap();
+        let reading = read(second.as_ref()).await.unwrap();
+        assert_eq!(reading.queue.holder(), Some(&ticket("flip")));
+        drop(journal);
+        first.leave().await;
+        open(&second, "abort").await.unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join(LOCK)).unwrap(), "`abort` by anna@desk (process 7)\n");
     }
 
-    #[test]
-    fn a_record_torn_at_any_byte_is_dropped_with_a_warning_and_written_over() {
-        let (dir, bytes) = three_records();
+    #[tokio::test]
+    async fn what_a_dead_command_left_in_the_queue_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = store(dir.path());
+        open(&first, "flip").await.unwrap();
+        let left = fs::read_dir(dir.path().join(QUEUE)).unwrap().next().unwrap().unwrap().path();
+        let text = fs::read(&left).unwrap();
+        first.leave().await;
+        // As after SIGKILL: the lock goes with the process, the file stays.
+        fs::write(&left, text).unwrap();
+        assert_eq!(read_all(dir.path()).await.unwrap().queue, Queue::default());
+        let second = store(dir.path());
+        open(&second, "abort").await.unwrap();
+        assert_eq!(fs::read_dir(dir.path().join(QUEUE)).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_served_in_order_and_told_who_is_ahead() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second, third) = (store(dir.path()), store(dir.path()), store(dir.path()));
+        open(&first, "deploy").await.unwrap();
+        let patience = Patience { wait: Some(Duration::from_secs(20)), skip_superseded: false };
+        let order = std::sync::Mutex::new(Vec::new());
+        let (deploy, flip, restore) = (ticket("deploy"), ticket("flip"), ticket("restore"));
+        let wait = async |store: &Arc<dyn Store>, ticket: &Ticket| {
+            let told = std::sync::Mutex::new(Vec::new());
+            let mut waiting = |ahead: &[Queued]| {
+                if !ahead.is_empty() {
+                    told.lock()
+                        .unwrap()
+                        .push(ahead.iter().map(|it| it.ticket.command.clone()).collect::<Vec<_>>().join(" "));
+                }
+                false
+            };
+            take_turn(store.as_ref(), ticket, patience, &mut waiting).await.unwrap();
+            order.lock().unwrap().push(ticket.command.clone());
+            store.leave().await;
+            told.into_inner().unwrap()
+        };
+        let entered = async |count: usize| {
+            while first.queue().await.unwrap().tickets.len() < count {
+                tokio::task::yield_now().await
+            }
+        };
+        let (told_flip, told_restore, ()) = tokio::join!(
+            wait(&second, &flip),
+            async {
+                entered(2).await;
+                wait(&third, &restore).await
+            },
+            async {
+                entered(3).await;
+                assert_eq!(first.queue().await.unwrap().holder(), Some(&deploy));
+                first.leave().await;
+            }
+        );
+        assert_eq!(*order.lock().unwrap(), ["flip", "restore"]);
+        assert_eq!(told_flip, ["deploy"]);
+        assert_eq!(told_restore[0], "deploy flip");
+    }
+
+    #[tokio::test]
+    async fn a_lock_by_hand_is_not_waited_for_and_only_its_own_release_ends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let hold = Hold { by: by(), since: "2026-01-01T00:00:00Z".to_owned(), why: Some("audit".to_owned()) };
+        let (first, second) = (store(dir.path()), store(dir.path()));
+        assert!(first.set_hold(None, Some(&hold)).await.unwrap());
+        assert!(!second.set_hold(None, Some(&hold)).await.unwrap(), "it is held already");
+        let patience = Patience { wait: Some(Duration::from_secs(20)), skip_superseded: false };
+        let error = take_turn(second.as_ref(), &ticket("flip"), patience, &mut |_| false).await.unwrap_err();
+        assert!(matches!(&error, OpenError::Held(held) if **held == hold), "{error}");
+        assert!(second.set_hold(Some(&hold), None).await.unwrap());
+        open(&second, "flip").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_record_torn_at_any_byte_is_dropped_with_a_warning_and_written_over() {
+        let (dir, bytes) = three_records().await;
         let path = dir.path().join(JOURNAL);
         let last = bytes[..bytes.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
         for cut in last..bytes.len() {
             fs::write(&path, &bytes[..cut]).unwrap();
-            let mut journal = FileJournal::open(dir.path(), by(), "sync").unwrap();
+            let store = store(dir.path());
+            let mut journal = open(&store, "sync").await.unwrap();
             let whole = cut == bytes.len() - 1;
             let count = if whole { 3 } else { 2 };
             assert_eq!(journal.state().length, count, "cut at {cut}");
             assert_eq!(journal.warning.is_some(), !whole && cut > last, "cut at {cut}");
-            journal.append(synced(9)).unwrap();
-            assert_eq!(read(dir.path()).unwrap().state.digest.as_deref(), Some("d9"), "cut at {cut}");
+            journal.append(synced(9)).await.unwrap();
+            store.leave().await;
+            assert_eq!(read_all(dir.path()).await.unwrap().state.digest.as_deref(), Some("d9"), "cut at {cut}");
         }
     }
 
-    #[test]
-    fn a_changed_byte_anywhere_stops_with_the_line() {
-        let (dir, bytes) = three_records();
+    #[tokio::test]
+    async fn a_changed_byte_anywhere_stops_with_the_line() {
+        let (dir, bytes) = three_records().await;
         let path = dir.path().join(JOURNAL);
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             fs::write(&path, &changed).unwrap();
-            match read(dir.path()) {
+            match read_all(dir.path()).await {
                 Err(OpenError::Damaged { line, .. }) => assert!((1..=3).contains(&line)),
                 other => panic!("byte {at}: {other:?}"),
             }
         }
     }
 
-    #[test]
-    fn a_journal_that_is_deleted_meanwhile_is_not_begun_again() {
+    #[tokio::test]
+    async fn what_another_writer_did_meanwhile_is_not_written_over() {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = FileJournal::open(dir.path(), by(), "sync").unwrap();
-        journal.append(created()).unwrap();
-        fs::remove_file(dir.path().join(JOURNAL)).unwrap();
-        let error = journal.append(synced(1)).unwrap_err();
+        let store = store(dir.path());
+        let mut journal = open(&store, "sync").await.unwrap();
+        journal.append(created()).await.unwrap();
+        let path = dir.path().join(JOURNAL);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"another record\n");
+        fs::write(&path, &bytes).unwrap();
+        let error = journal.append(synced(1)).await.unwrap_err();
+        assert!(error.message.contains("somebody else appended"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        fs::remove_file(&path).unwrap();
+        let error = journal.append(synced(1)).await.unwrap_err();
         assert!(error.message.contains("deleted"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_its_ticket_a_command_appends_nothing_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let mut journal = open(&store, "sync").await.unwrap();
+        journal.append(created()).await.unwrap();
+        fs::remove_dir_all(dir.path().join(QUEUE)).unwrap();
+        let error = journal.append(synced(1)).await.unwrap_err();
+        assert!(error.message.contains("lost the lock"), "{error}");
+        assert_eq!(read_all(dir.path()).await.unwrap().entries.len(), 1);
     }
 }

@@ -1,0 +1,69 @@
+//! What every kind of journal offers: its records, an append that only follows what its caller has seen, and the queue for
+//! the site's lock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bluegreen_core::lock::{Hold, Queue, Ticket};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be reached, read or written; what it holds is unchanged.
+    #[error("{0}")]
+    Failed(String),
+    /// The connection went in the middle of an append: whether the record is there is not known.
+    #[error("{0}")]
+    Unknown(String),
+    /// Somebody else appended since its caller read it. Nothing was written.
+    #[error("{0}")]
+    Conflict(String),
+    /// The caller's lease is over: it is not the holder of the lock any more. Nothing was written.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// Where the records that the caller knows end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct End {
+    /// Whole records.
+    pub records: u64,
+    /// Their length in bytes, in a store that is a file of lines.
+    pub bytes: u64,
+    /// Whether the last whole record lacks its newline.
+    pub unterminated: bool,
+}
+
+/// One site's journal, wherever it is. What it keeps of its own (a lease, a connection) ends with [`Store::leave`], or
+/// within its lease when the process dies.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// How it is named to the user: its file, or its location as the inventory says it.
+    fn name(&self) -> String;
+
+    /// Every record, one a line, as they lie there. A missing journal is an empty one.
+    async fn read(&self) -> Result<Vec<u8>, StoreError>;
+
+    /// Who lives and wants the lock, in order.
+    async fn queue(&self) -> Result<Queue, StoreError>;
+
+    /// Takes a place at the end of the queue and keeps it while this process lives; returns the ticket's id. Makes the
+    /// journal's place (a directory) when it is missing. Not called again before [`Store::leave`].
+    async fn enter(&self, ticket: &Ticket) -> Result<String, StoreError>;
+
+    /// Called once, when the ticket is the first: whatever the holder alone takes.
+    async fn begin(&self) -> Result<(), StoreError>;
+
+    /// Gives the place in the queue, and with it the lock, back. Best effort: what cannot be reached lets the lease run out.
+    async fn leave(&self);
+
+    /// Appends one record (without a newline) behind `end`, durable when this returns, and only while this process has
+    /// the lock. Returns the new end.
+    async fn append(&self, end: End, line: &str) -> Result<End, StoreError>;
+
+    /// Replaces the lock by hand, when it is `from`; `false` when it is something else.
+    async fn set_hold(&self, from: Option<&Hold>, to: Option<&Hold>) -> Result<bool, StoreError>;
+
+    /// How long a waiting command pauses before it looks at the queue again.
+    fn pause(&self) -> Duration;
+}
