@@ -3,6 +3,7 @@
 mod command;
 mod drive;
 mod event;
+pub mod explain;
 mod plan;
 mod replay;
 mod stage;

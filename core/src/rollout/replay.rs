@@ -66,14 +66,18 @@ impl State {
             Event::ReleaseMade { release } => self.release_made(release)?,
             Event::RolloutStarted { number, offset, from } => self.rollout_started(*number, *offset, *from)?,
             Event::CommandStarted { command, plan, digest } => self.command_started(command, plan, digest, entry)?,
-            Event::StepStarted { step, before } => self.step_started(*step, before, entry.index)?,
+            Event::StepStarted { step, before } => self.step_started(*step, before, entry)?,
             Event::StepDone { step, .. } => self.step_done(*step)?,
             Event::StepFailed { step, why, undoing } => {
                 let open = self.open_step(*step)?;
                 open.failed = Some(why.clone());
                 open.undoing = *undoing;
             }
-            Event::UndoFailed { step, .. } => self.open_step(*step)?.undoing = true,
+            Event::UndoFailed { step, hosts } => {
+                let open = self.open_step(*step)?;
+                open.undoing = true;
+                open.undo_failed.clone_from(hosts);
+            }
             Event::Undone { step } => self.undone(*step)?,
             Event::Configured { revision, digest } => {
                 self.revision = *revision;
@@ -132,11 +136,12 @@ impl State {
             shift: None,
             stage_before: self.stage,
             since: entry.at.clone(),
+            by: entry.by.clone(),
         });
         Ok(())
     }
 
-    fn step_started(&mut self, index: usize, before: &Before, epoch: u64) -> Result<(), String> {
+    fn step_started(&mut self, index: usize, before: &Before, entry: &Entry) -> Result<(), String> {
         let open = self.open.as_mut().ok_or("no command is open")?;
         // A resume may begin the open step again, and a commit that is resumed begins with preparing anew.
         let again = open.step.as_ref().is_some_and(|step| step.index == index);
@@ -145,7 +150,16 @@ impl State {
             return Err(format!("step {index} is not due"));
         }
         open.done = index;
-        open.step = Some(OpenStep { index, before: before.clone(), epoch, failed: None, undoing: false });
+        open.step = Some(OpenStep {
+            index,
+            before: before.clone(),
+            epoch: entry.index,
+            failed: None,
+            undoing: false,
+            undo_failed: Vec::new(),
+            since: entry.at.clone(),
+            by: entry.by.clone(),
+        });
         let planned = open.plan.steps[index].clone();
         if let Some(stage) = planned.enters {
             self.stage = Some(stage);

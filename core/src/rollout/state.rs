@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     command::Command,
-    event::Event,
+    event::{By, Event},
     plan::{Plan, Planned},
     stage::Stage,
     step::Before,
@@ -41,6 +41,12 @@ pub struct OpenStep {
     pub failed: Option<String>,
     /// Whether its undoing has begun.
     pub undoing: bool,
+    /// The balancers that its last undoing did not reach, and what each said: "undo failed" is where it stands then.
+    pub undo_failed: Vec<(String, String)>,
+    /// When it was started (last): RFC 3339, UTC.
+    pub since: String,
+    /// Who started it (last): another than the command's own where somebody resumed it.
+    pub by: By,
 }
 
 /// A shift between its first `StepStarted` and the end of its commit or of its undoing.
@@ -71,8 +77,10 @@ pub struct OpenCommand {
     pub shift: Option<OpenShift>,
     /// The stage when it began, to which a put-back forward shift returns.
     pub stage_before: Option<Stage>,
-    /// When it began.
+    /// When it began: RFC 3339, UTC.
     pub since: String,
+    /// Who began it.
+    pub by: By,
 }
 
 impl OpenCommand {
