@@ -1,6 +1,8 @@
 # What a developer needs; `make help` lists it.
 CARGO ?= cargo
 DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
+# The end-to-end tests wait more than they compute.
+export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help build install test check fmt clippy deny shellcheck demo playground

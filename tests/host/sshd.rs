@@ -57,7 +57,7 @@ impl Sshd {
     pub fn configure(&self, more: &str) {
         let text = format!(
             "{more}\nHost box\n HostName 127.0.0.1\n Port {}\nHost *\n IdentityFile {}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n \
-             GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking no\n",
+             GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking no\n KexAlgorithms curve25519-sha256\n",
             self.port,
             self.path("user").display(),
             self.path("known_hosts").display(),
