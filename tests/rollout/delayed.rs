@@ -7,7 +7,6 @@ use bluegreen::edge::{
     artifact::pack,
     balancer::Balancers,
     host::{Hosts, SshSettings},
-    journal,
     server::{Bounds, Task, What, activate, place_release},
 };
 use bluegreen_core::{
@@ -16,7 +15,7 @@ use bluegreen_core::{
     rollout::{Epoch, State, Step},
 };
 
-use crate::desk::{bg, kill_at, status, two_balancers, untouched, world};
+use crate::desk::{bg, kill_at, replayed, status, two_balancers, untouched, world};
 
 /// What a dead command may still have had on its way: its step with its rights, as the journal has them.
 struct Late {
@@ -30,7 +29,7 @@ impl Late {
         let text = fs::read_to_string(site.inventory_file()).unwrap();
         let inventory = Arc::new(parse("shop", "shop.toml", &text).unwrap_or_else(|error| panic!("{error:?}")));
         let hosts = Hosts::new(SshSettings { config: Some(site.ssh_config()), ..SshSettings::default() });
-        let state = journal::read(&site.dir().join(".bg/shop")).unwrap().state;
+        let state = replayed(site).unwrap();
         Late { inventory, hosts, state }
     }
 

@@ -5,10 +5,13 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
 use bg_playground::{Options, Playground, Pool, Ran, Running};
+use bluegreen::edge::journal::{FileStore, read};
+use bluegreen_core::rollout::State;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -66,6 +69,15 @@ pub fn journal_file(site: &Playground) -> PathBuf {
 /// The journal as it is; empty when there is none.
 pub fn journal(site: &Playground) -> String {
     fs::read_to_string(journal_file(site)).unwrap_or_default()
+}
+
+/// What replaying the journal gives; `None` while it cannot be read.
+pub fn replayed(site: &Playground) -> Option<State> {
+    let store = FileStore::new(site.dir().join(".bg/shop"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // On a thread of its own: the caller may be in a runtime.
+    let reading = thread::scope(|scope| scope.spawn(|| runtime.block_on(read(&store))).join().unwrap());
+    Some(reading.ok()?.state)
 }
 
 /// Every event of the journal, in order.
@@ -128,7 +140,7 @@ pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
             panic!("it never began step {index}: {}", running.wait(SOON).unwrap());
         }
         // Short: what follows is to happen at the very beginning of the step.
-        std::thread::sleep(Duration::from_micros(300));
+        thread::sleep(Duration::from_micros(300));
     }
     running
 }

@@ -9,13 +9,13 @@ mod places;
 mod root;
 mod setup;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bg_playground::{Behaviour, Options, Playground, Running, until};
-use bluegreen::edge::journal::read;
 use bluegreen_core::rollout::State;
 use serde_json::Value;
+
+use crate::desk::replayed;
 
 /// More than anything waited for here takes on two slow cores.
 const SEEN: Duration = Duration::from_secs(60);
@@ -70,12 +70,8 @@ fn deploy(site: &Playground, label: &str, behaviour: &Behaviour, code: i32) -> S
     bg(site, &format!("deploy --release {label}"), code)
 }
 
-fn journal_dir(site: &Playground) -> PathBuf {
-    site.dir().join(".bg/shop")
-}
-
 fn state(site: &Playground) -> State {
-    read(&journal_dir(site)).unwrap().state
+    replayed(site).unwrap()
 }
 
 /// The stage; nothing may be open.
@@ -89,7 +85,7 @@ fn stage(site: &Playground) -> &'static str {
 /// Waits until the journal says that a step of this name is under way.
 fn wait_step(site: &Playground, name: &str) {
     let under_way = || {
-        let open = read(&journal_dir(site)).ok()?.state.open?;
+        let open = replayed(site)?.open?;
         let step = open.step.as_ref()?;
         (open.plan.steps[step.index].step.name() == name).then_some(())
     };

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use bg_playground::{Behaviour, Playground};
 use tar::{Builder, EntryType, Header};
 
-use super::{bg, deploy, journal_dir, release, says, serves, small, stage, started};
+use super::{bg, deploy, release, says, serves, small, stage, started};
+use crate::desk::journal_file;
 
 /// A raw entry: the builder's own checks are not asked.
 fn raw(name: &str, kind: EntryType, mode: u32, link: &str) -> Header {
@@ -53,7 +54,7 @@ fn everything(root: &Path) -> Vec<String> {
 #[test]
 fn an_artifact_that_is_missing_damaged_or_leaves_its_directory_touches_nothing() {
     let site = started(small());
-    let journal = fs::read(journal_dir(&site).join("journal.jsonl")).unwrap();
+    let journal = fs::read(journal_file(&site)).unwrap();
     let before: Vec<String> = site.places().iter().flat_map(|place| everything(&place.root)).collect();
     let said = bg(&site, "deploy --release nope", 2);
     says(&said, &["pool `web`: there is no artifact at", "dist/web-nope", "--artifact web=PATH", "nothing was"]);
@@ -76,7 +77,7 @@ fn an_artifact_that_is_missing_damaged_or_leaves_its_directory_touches_nothing()
     let said = bg(&site, &format!("deploy --release v2 --artifact web={}", whole.display()), 2);
     says(&said, &["is damaged", "nothing was sent to any host", "Build it again"]);
 
-    assert_eq!(fs::read(journal_dir(&site).join("journal.jsonl")).unwrap(), journal);
+    assert_eq!(fs::read(journal_file(&site)).unwrap(), journal);
     let after: Vec<String> = site.places().iter().flat_map(|place| everything(&place.root)).collect();
     assert_eq!(after, before);
     serves(&site, "both", "v1");
