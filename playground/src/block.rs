@@ -1,4 +1,5 @@
-//! Addresses and ports: every playground has a block 127.A.B.0/24 to itself, so that two run side by side.
+//! Addresses and ports: every playground has a block 127.A.B.0/24 to itself, so that two run side by side; a fleet has a
+//! whole network to itself.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 
@@ -13,16 +14,26 @@ const PROBE_CLAIM: Ipv4Addr = Ipv4Addr::new(127, 255, 254, 253);
 /// More attempts than there could be playgrounds on a machine.
 const ATTEMPTS: usize = 200;
 
-/// A block of loopback addresses, claimed until it is dropped.
+/// The network of hosts that have one to themselves: 10.77.0.0/24, whoever else uses those numbers elsewhere.
+const APART: [u8; 3] = [10, 77, 0];
+/// The probe port of a balancer whose 127.0.0.1 is its own.
+const PROBE: u16 = 8474;
+
+/// A block of addresses: of loopback, claimed until it is dropped, or of a network of its own.
 #[derive(Debug)]
 pub(crate) struct Block {
-    a: u8,
-    b: u8,
-    _claim: TcpListener,
+    net: [u8; 3],
+    /// None where the network is nobody else's.
+    claim: Option<TcpListener>,
     claimed_probes: Vec<TcpListener>,
 }
 
 impl Block {
+    /// The addresses of a network that this playground has to itself.
+    pub(crate) fn apart() -> Block {
+        Block { net: APART, claim: None, claimed_probes: Vec::new() }
+    }
+
     /// Claims a block at random that nobody has.
     pub(crate) fn claim() -> Result<Block> {
         let mut random = rand::rng();
@@ -30,7 +41,7 @@ impl Block {
         for _ in 0..ATTEMPTS {
             let (a, b) = (random.random_range(1..=250), random.random_range(0..=250));
             match TcpListener::bind((Ipv4Addr::new(127, a, b, 254), CLAIM_PORT)) {
-                Ok(claim) => return Ok(Block { a, b, _claim: claim, claimed_probes: Vec::new() }),
+                Ok(claim) => return Ok(Block { net: [127, a, b], claim: Some(claim), claimed_probes: Vec::new() }),
                 Err(error) => last = Some(error),
             }
         }
@@ -40,11 +51,15 @@ impl Block {
 
     /// An address of the block; `last` is 1 to 253.
     pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.a, self.b, last)
+        let [a, b, c] = self.net;
+        Ipv4Addr::new(a, b, c, last)
     }
 
     /// The first port from `from` on that is free on all these addresses (something outside may listen on 0.0.0.0).
     pub(crate) fn port(&self, from: u16, addresses: &[Ipv4Addr]) -> Result<u16> {
+        if self.claim.is_none() {
+            return Ok(from);
+        }
         let free = |port: &u16| addresses.iter().all(|address| TcpListener::bind((*address, *port)).is_ok());
         (from..from + 500)
             .find(free)
@@ -53,6 +68,9 @@ impl Block {
 
     /// A port that is free on 127.0.0.1 and that no other playground takes meanwhile.
     pub(crate) fn probe_port(&mut self) -> Result<u16> {
+        if self.claim.is_none() {
+            return Ok(PROBE);
+        }
         let mut random = rand::rng();
         for _ in 0..ATTEMPTS {
             // Below the range from which the kernel picks ports for outgoing connections.

@@ -10,7 +10,6 @@ use crate::app;
 use crate::artifact;
 use crate::behaviour::Behaviour;
 use crate::error::{Error, Naming, Result, last_lines};
-use crate::layout::Half;
 use crate::nginx::Nginx;
 use crate::playground::Playground;
 use crate::process::{self, Process};
@@ -105,12 +104,18 @@ impl Playground {
         let current = place.root.join("current");
         let _absent = fs::remove_file(&current);
         std::os::unix::fs::symlink(made, &current).naming("cannot create", &current)?;
-        let half = if place.half == Half::Blue { "blue" } else { "green" };
+        self.restart_app(host)
+    }
+
+    /// Restarts the application that `current` points to, as bg's `restart` does.
+    pub(crate) fn restart_app(&self, host: &str) -> Result<()> {
+        let place = self.place(host);
         let line = format!(
-            "{} restart --root {} --pool {} --half {half} --port {}",
+            "{} restart --root {} --pool {} --half {} --port {}",
             self.programs.playground.display(),
             place.root.display(),
             place.pool,
+            place.half.name(),
             place.listen.port(),
         );
         let ran = self.ssh(host, &line)?;
@@ -155,7 +160,8 @@ impl Playground {
     }
 }
 
-fn mount(at: &Path, kib: u64) -> Result<()> {
+/// Puts a disk of its own, empty and of this size, at a directory.
+pub(crate) fn mount(at: &Path, kib: u64) -> Result<()> {
     let out = Command::new("mount")
         .args(["-t", "tmpfs", "-o", &format!("size={kib}k,mode=755"), "playground"])
         .arg(at)

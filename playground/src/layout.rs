@@ -37,7 +37,7 @@ impl Half {
 pub struct Host {
     /// Its name for ssh: `lb1`, `web1`, ….
     pub name: String,
-    /// Its loopback address.
+    /// Its address: of loopback, or in a fleet of the fleet's own network.
     pub address: Ipv4Addr,
     /// Where its sshd listens.
     pub ssh: SocketAddr,
@@ -88,13 +88,13 @@ pub(crate) struct Layout {
     pub(crate) dir: PathBuf,
     pub(crate) balancers: Vec<Balancer>,
     pub(crate) places: Vec<Place>,
-    pub(crate) _block: Block,
+    pub(crate) block: Block,
 }
 
 impl Layout {
     /// Claims addresses and ports for what the options ask.
     pub(crate) fn decide(dir: &Path, options: &Options) -> Result<Layout> {
-        let mut block = Block::claim()?;
+        let mut block = if options.apart { Block::apart() } else { Block::claim()? };
         let servers: usize = options.pools.iter().map(|pool| 2 * pool.blue.max(pool.green)).sum();
         if servers > 200 || options.pools.is_empty() {
             return Err(Error::Unknown(format!("a playground has 1 to 200 servers, not {servers}")));
@@ -138,7 +138,18 @@ impl Layout {
                 host,
             });
         }
-        Ok(Layout { dir: dir.to_owned(), balancers, places, _block: block })
+        Ok(Layout { dir: dir.to_owned(), balancers, places, block })
+    }
+
+    /// Where each host of a fleet has a disk of its own.
+    pub(crate) fn disks(&self) -> Vec<PathBuf> {
+        let balancers = self.balancers.iter().map(Layout::balancer_disk);
+        balancers.chain(self.places.iter().map(|place| place.root.clone())).collect()
+    }
+
+    /// The disk of a balancer: bg's directory is on it, nginx's own is not.
+    pub(crate) fn balancer_disk(balancer: &Balancer) -> PathBuf {
+        balancer.host.dir.join("bg")
     }
 
     /// Every host, balancers first.

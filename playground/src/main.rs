@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bg_playground::app::{self, Restart, Serving};
+use bg_playground::fleet::{Slow, hold};
 use bg_playground::load::LoadOptions;
 use bg_playground::{Error, Result, reaper};
 use clap::{Parser, Subcommand};
@@ -81,6 +82,16 @@ enum Cmd {
         #[arg(long)]
         half: String,
     },
+    /// Holds the namespaces that it was started in until stdin closes; as process 1 of a host it also waits for orphans.
+    #[command(hide = true)]
+    Hold {
+        /// The host's name, where it is one.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Passes a connection on with delay, or loses it: a ProxyCommand of ssh.
+    #[command(hide = true)]
+    Slow(Slow),
     /// Waits until stdin closes, then ends everything of the playground in DIR and removes it.
     #[command(hide = true)]
     Reap {
@@ -103,6 +114,8 @@ fn run(command: Cmd) -> Result<()> {
         }
         Cmd::App { host_dir: _, root, listen, pool, half } => app::serve(Serving::new(root, listen, pool, half)),
         Cmd::Restart { root, port, pool, half } => app::restart(&Restart { root, port, pool, half }),
+        Cmd::Hold { name } => hold(name.as_deref()),
+        Cmd::Slow(slow) => slow.pass_on(),
         Cmd::Reap { dir } => reaper::live(&dir),
     }
 }

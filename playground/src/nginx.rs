@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::error::{Error, Naming, Result, last_lines};
 use crate::layout::{Balancer, SITE};
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::process;
 use crate::programs::Programs;
@@ -23,13 +24,19 @@ const BOUND: Duration = Duration::from_secs(15);
 pub(crate) struct Nginx {
     pub(crate) balancer: Balancer,
     pub(crate) wired: bool,
+    machine: Machine,
     child: Option<Child>,
 }
 
 impl Nginx {
     /// Writes the first configuration, without bg's includes.
-    pub(crate) fn prepare(balancer: &Balancer, options: &Options, programs: &Programs) -> Result<Nginx> {
-        let nginx = Nginx { balancer: balancer.clone(), wired: false, child: None };
+    pub(crate) fn prepare(
+        balancer: &Balancer,
+        options: &Options,
+        programs: &Programs,
+        machine: &Machine,
+    ) -> Result<Nginx> {
+        let nginx = Nginx { balancer: balancer.clone(), wired: false, machine: machine.clone(), child: None };
         let parent = balancer.bg_dir.parent().unwrap_or(&balancer.bg_dir);
         for dir in [&balancer.prefix.join("tmp"), &balancer.prefix.join("logs"), parent] {
             fs::create_dir_all(dir).naming("cannot create", dir)?;
@@ -62,7 +69,9 @@ impl Nginx {
         use std::os::unix::process::CommandExt;
         let log_file = self.balancer.prefix.join("start.log");
         let log = File::options().create(true).append(true).open(&log_file).naming("cannot write", &log_file)?;
-        let child = Command::new(&programs.nginx)
+        let child = self
+            .machine
+            .command(&programs.nginx)
             .args(arguments(&self.balancer, programs))
             .current_dir(&self.balancer.prefix)
             .env(process::MARK, self.balancer.host.dir.parent().unwrap_or(&self.balancer.prefix))
@@ -94,7 +103,8 @@ impl Nginx {
 
     /// The master's process id, while it runs.
     pub(crate) fn master(&self) -> Option<i32> {
-        self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok())
+        let child = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok())?;
+        if self.machine.is_apart() { process::descendants(child).first().map(|master| master.pid) } else { Some(child) }
     }
 
     /// The worker processes that accept connections.
@@ -110,7 +120,9 @@ impl Nginx {
         let Some(master) = self.master() else {
             return Err(Error::Unknown(format!("nginx of `{}` does not run", self.balancer.host.name)));
         };
-        let test = Command::new(&programs.nginx)
+        let test = self
+            .machine
+            .command(&programs.nginx)
             .args(arguments(&self.balancer, programs))
             .arg("-t")
             .stdin(Stdio::null())
@@ -139,7 +151,8 @@ impl Nginx {
 
     /// Kills master and workers at once, as when the machine loses power.
     pub(crate) fn kill(&mut self) {
-        let workers = self.master().map_or_else(Vec::new, process::descendants);
+        let child = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
+        let workers = child.map_or_else(Vec::new, process::descendants);
         if let Some(mut child) = self.child.take() {
             let _gone = child.kill();
             let _gone = child.wait();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::fleet::Fleet;
 use crate::playground::Playground;
 
 /// TOML settings of one inventory table: key and value as written, a later one replaces an earlier one.
@@ -109,6 +110,8 @@ pub struct Options {
     pub(crate) sshd: String,
     pub(crate) bg: Option<PathBuf>,
     pub(crate) bound: Duration,
+    pub(crate) apart: bool,
+    pub(crate) disk_kib: u64,
 }
 
 impl Default for Options {
@@ -126,6 +129,8 @@ impl Default for Options {
             sshd: String::new(),
             bg: None,
             bound: Duration::from_secs(120),
+            apart: false,
+            disk_kib: 64 * 1024,
         }
     }
 }
@@ -225,6 +230,18 @@ impl Options {
     pub fn bound(mut self, bound: Duration) -> Options {
         self.bound = bound;
         self
+    }
+
+    /// In a fleet: the size of the disk that each host has for bg's directory or the deploy root; default 64 MiB.
+    pub fn disk_kib(mut self, kib: u64) -> Options {
+        self.disk_kib = kib;
+        self
+    }
+
+    /// Starts it as a fleet: every host in namespaces of its own. Only root can; see [`Fleet`].
+    pub fn fleet(mut self) -> Result<Fleet> {
+        self.apart = true;
+        Fleet::start(self)
     }
 
     /// Starts it. Takes one to two seconds for ten hosts; everything is gone when the value is dropped, or its process.

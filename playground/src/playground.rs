@@ -11,6 +11,7 @@ use std::thread;
 use crate::artifact;
 use crate::behaviour::Behaviour;
 use crate::error::{Error, Naming, Result};
+use crate::fleet::Network;
 use crate::get::{self, Answer};
 use crate::inventory;
 use crate::keys::Keys;
@@ -34,6 +35,7 @@ pub struct Playground {
     pub(crate) programs: Programs,
     pub(crate) options: Options,
     pub(crate) layout: Layout,
+    pub(crate) network: Option<Network>,
     reaper: Reaper,
 }
 
@@ -70,11 +72,13 @@ impl Playground {
         let keys = Keys::generate(&layout)?;
         let ssh_config = dir.join("ssh_config");
         fs::write(&ssh_config, keys.ssh_config(&layout, &programs.user)).naming("cannot write", &ssh_config)?;
-        let sshd: Vec<Sshd> =
-            layout.hosts().map(|host| Sshd::prepare(host, &keys, dir, &options.sshd)).collect::<Result<_>>()?;
-        let nginx: Vec<Nginx> =
-            layout.balancers.iter().map(|it| Nginx::prepare(it, &options, &programs)).collect::<Result<_>>()?;
-        let mut playground = Playground { nginx, sshd, keys, programs, options, layout, reaper };
+        let network = if options.apart { Some(Network::start(&layout, &options, &programs)?) } else { None };
+        let machine = |host: &Host| network.as_ref().map(|it| it.machine(&host.name)).unwrap_or_default();
+        let prepare = |host: &Host| Sshd::prepare(host, &keys, dir, &options.sshd, &machine(host));
+        let sshd: Vec<Sshd> = layout.hosts().map(prepare).collect::<Result<_>>()?;
+        let prepare = |it: &Balancer| Nginx::prepare(it, &options, &programs, &machine(&it.host));
+        let nginx: Vec<Nginx> = layout.balancers.iter().map(prepare).collect::<Result<_>>()?;
+        let mut playground = Playground { nginx, sshd, keys, programs, options, layout, network, reaper };
         playground.open_directories()?;
         playground.write_inventory(&inventory::text(&playground.layout, &playground.options, &playground.programs))?;
         playground.start_all()?;
@@ -117,10 +121,7 @@ impl Playground {
 
     /// Says on the terminal, past the test harness, that a test is skipped because it needs root; false as root.
     pub fn skipped_unless_root(&self, test: &str) -> bool {
-        if !self.is_root() {
-            let _no_terminal = writeln!(std::io::stderr(), "skipped (it needs root): {test}");
-        }
-        !self.is_root()
+        skipped_unless_root(test)
     }
 
     /// The balancers, in the inventory's order.
@@ -250,7 +251,9 @@ impl Playground {
     /// GET from bg's port on a balancer: `/state?at=all/00/00`.
     pub fn probe(&self, balancer: &str, path: &str) -> Result<Answer> {
         let port = self.balancer(balancer).probe;
-        get::request(([127, 0, 0, 1], port).into(), "GET", path, &[("Host", &format!("bg-{SITE}"))], b"")
+        let host = format!("bg-{SITE}");
+        let ask = || get::request(([127, 0, 0, 1], port).into(), "GET", path, &[("Host", &host)], b"");
+        self.network.as_ref().map_or_else(ask, |network| network.on(balancer, ask)?)
     }
 
     /// GET from an application itself, past the balancers.
@@ -264,10 +267,20 @@ impl Playground {
     }
 }
 
+/// Says on the terminal, past the test harness, that a test is skipped because it needs root; false as root.
+pub fn skipped_unless_root(test: &str) -> bool {
+    let is_root = nix::unistd::Uid::effective().is_root();
+    if !is_root {
+        let _no_terminal = writeln!(std::io::stderr(), "skipped (it needs root): {test}");
+    }
+    !is_root
+}
+
 impl Drop for Playground {
     fn drop(&mut self) {
         self.nginx.clear();
         self.sshd.clear();
+        self.network = None;
         self.reaper.finish();
         // The reaper did this already, unless somebody ended it.
         let _best_effort = if self.dir().exists() { reaper::end(self.dir()) } else { Ok(()) };

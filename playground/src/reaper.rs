@@ -16,6 +16,8 @@ use crate::wait::until;
 
 /// Prefix of a playground's directory: nothing else is ever removed.
 pub const PREFIX: &str = "bgpg-";
+/// What a child that stands by says.
+const READY: &str = "ready";
 /// Killing some dozens of processes and removing some megabytes, on a machine that is busy.
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -37,14 +39,7 @@ impl Reaper {
             .stderr(Stdio::null())
             .spawn()
             .naming("cannot run", binary)?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).naming("cannot read from", binary)?;
-        }
-        if line.trim() != "ready" {
-            let failed = format!("{} reap {}", binary.display(), dir.display());
-            return Err(Error::Failed { command: failed, status: "not ready".into(), said: line });
-        }
+        wait_ready(&mut child, &format!("{} reap {}", binary.display(), dir.display()))?;
         Ok(Reaper { child })
     }
 
@@ -59,14 +54,31 @@ impl Reaper {
     }
 }
 
+/// Waits until a child that lives as long as its stdin has said that it stands by.
+pub(crate) fn wait_ready(child: &mut Child, command: &str) -> Result<()> {
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line).naming("cannot read from", command)?;
+    }
+    if line.trim() == READY {
+        return Ok(());
+    }
+    let _gone = child.kill();
+    let _gone = child.wait();
+    Err(Error::Failed { command: command.to_owned(), status: "not ready".into(), said: line })
+}
+
+/// Says so, to whoever waits with [`wait_ready`].
+#[expect(clippy::print_stdout, reason = "the owner waits for this word")]
+pub(crate) fn say_ready() {
+    println!("{READY}");
+}
+
 /// The reaper's own life: says that it is ready, waits for the owner's end, cleans up.
 pub fn live(dir: &Path) -> Result<()> {
     // Away from the terminal: the Ctrl-C that ends the owner must not end the reaper.
     let _leader_already = nix::unistd::setsid();
-    #[expect(clippy::print_stdout, reason = "the owner waits for this word")]
-    {
-        println!("ready");
-    }
+    say_ready();
     let mut nothing = Vec::new();
     let _closed = std::io::stdin().read_to_end(&mut nothing);
     end(dir)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use crate::error::{Error, Naming, Result, last_lines};
 use crate::keys::Keys;
 use crate::layout::Host;
+use crate::machine::Machine;
 use crate::process;
 use crate::programs::{PATH, Programs};
 use crate::wait::{listens, until};
@@ -17,17 +18,29 @@ use crate::wait::{listens, until};
 /// sshd starts in a tenth of a second; ten at once on two busy cores take longer.
 const START: Duration = Duration::from_secs(15);
 
+/// What every ssh session of a host reads first, where it exists; the only way to give one an environment of its own.
+pub(crate) fn profile(host: &Host) -> PathBuf {
+    host.dir.join("profile")
+}
+
 /// The sshd of one host.
 #[derive(Debug)]
 pub(crate) struct Sshd {
     host: Host,
     config: PathBuf,
+    machine: Machine,
     child: Option<Child>,
 }
 
 impl Sshd {
     /// Writes its configuration and the host's directories; does not start it.
-    pub(crate) fn prepare(host: &Host, keys: &Keys, dir: &std::path::Path, extra: &str) -> Result<Sshd> {
+    pub(crate) fn prepare(
+        host: &Host,
+        keys: &Keys,
+        dir: &std::path::Path,
+        extra: &str,
+        machine: &Machine,
+    ) -> Result<Sshd> {
         for below in ["home", "run", "srv"] {
             let path = host.dir.join(below);
             fs::create_dir_all(&path).naming("cannot create", &path)?;
@@ -40,11 +53,12 @@ impl Sshd {
              PermitRootLogin prohibit-password\nPrintMotd no\nLogLevel INFO\n\
              {extra}\
              SetEnv HOME={home} PATH={PATH} {mark}={dir} BG_HOST={name} BG_ADDRESS={address} BG_HOST_DIR={host_dir}\n\
-             ForceCommand cd {home} && exec sh -c \"${{SSH_ORIGINAL_COMMAND:-exec sh}}\"\n",
+             ForceCommand cd {home} && {{ [ ! -e {profile} ] || . {profile}; }} && exec sh -c \"${{SSH_ORIGINAL_COMMAND:-exec sh}}\"\n",
             ssh = host.ssh,
             key = keys.host(host).display(),
             authorized = keys.authorized().display(),
             home = home.display(),
+            profile = profile(host).display(),
             mark = process::MARK,
             dir = dir.display(),
             name = host.name,
@@ -52,7 +66,7 @@ impl Sshd {
             host_dir = host.dir.display(),
         );
         fs::write(&config, text).naming("cannot write", &config)?;
-        Ok(Sshd { host: host.clone(), config, child: None })
+        Ok(Sshd { host: host.clone(), config, machine: machine.clone(), child: None })
     }
 
     fn log(&self) -> PathBuf {
@@ -63,7 +77,9 @@ impl Sshd {
     pub(crate) fn spawn(&mut self, programs: &Programs) -> Result<()> {
         use std::os::unix::process::CommandExt;
         let log = File::options().create(true).append(true).open(self.log()).naming("cannot write", self.log())?;
-        let child = Command::new(&programs.sshd)
+        let child = self
+            .machine
+            .command(&programs.sshd)
             .args(["-D", "-e", "-f"])
             .arg(&self.config)
             .current_dir(&self.host.dir)

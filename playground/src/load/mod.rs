@@ -55,6 +55,12 @@ impl LoadOptions {
         }
     }
 
+    /// Other balancers than those that were named first.
+    pub fn to(mut self, balancers: Vec<SocketAddr>) -> LoadOptions {
+        self.to = balancers;
+        self
+    }
+
     /// How many distinct clients (user agents); every other one is mobile.
     pub fn clients(mut self, count: usize) -> LoadOptions {
         self.clients = count.max(1);
