@@ -74,9 +74,9 @@ pub fn journal(site: &Playground) -> String {
 /// What replaying the journal gives; `None` while it cannot be read.
 pub fn replayed(site: &Playground) -> Option<State> {
     let store = FileStore::new(site.dir().join(".bg/shop"));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     // On a thread of its own: the caller may be in a runtime.
-    let reading = thread::scope(|scope| scope.spawn(|| runtime.block_on(read(&store))).join().unwrap());
+    let reading = thread::scope(|scope| scope.spawn(|| runtime().block_on(read(&store))).join().unwrap());
     Some(reading.ok()?.state)
 }
 
