@@ -5,15 +5,15 @@ use std::fmt::Write;
 use bluegreen_core::{
     inventory::{Deploy, fill},
     nginx::tree::tree,
-    rollout::{Command, OpenCommand, Plan, Resume, State, Step},
+    rollout::{Command, OpenCommand, Plan, State, Step, explain::Way},
     traffic::Traffic,
 };
 use similar::TextDiff;
 
-use super::{Finished, Site};
+use super::{Finished, Site, explain::looked};
 use crate::{
     edge::{
-        balancer::{Look, TrafficSeen},
+        balancer::{Look, TrafficSeen, two_phase::Each},
         world::render_all,
     },
     engine::{Exit, Outcome, describe_stage, ways_on},
@@ -25,26 +25,29 @@ const DIFF_LINES: usize = 40;
 impl Site {
     pub(super) async fn dry_run(&self, state: &State, command: &Command, plan: &Plan) -> Result<Finished, Outcome> {
         let text = format!("`{}` would do, in this order:\n{plan}", command.as_str());
-        self.dry_run_of(state, command, plan, text).await
+        let looks = self.world.balancers.look_all().await;
+        self.dry_run_of(state, command, plan, text, looks).await
     }
 
     /// What `resume` would do with the open command: the rest of its plan, or the undoing of its shift.
     pub(super) async fn dry_run_resume(&self, state: &State, open: &OpenCommand) -> Result<Finished, Outcome> {
         let name = open.command.as_str();
-        let (text, first) = match state.resume() {
-            Some(Resume::PutBack(_)) => {
-                let back = open.shift.as_ref().map(|shift| format!(": {}", shift.back)).unwrap_or_default();
-                (format!("the shift of `{name}` had failed, and every balancer would be put back{back}\n"), usize::MAX)
+        let looks = self.world.balancers.look_all().await;
+        let seen = looked(&self.inventory, state, &looks);
+        let way = state.resume_way(&self.inventory.digest(), &seen);
+        let (text, steps) = match &way {
+            Some(Way::PutBack(back)) => (
+                format!("the shift of `{name}` had failed, and every balancer would be put back: {back}\n"),
+                Vec::new(),
+            ),
+            Some(way @ Way::Steps(first, plan)) => {
+                let rest = plan.steps.iter().skip(*first).cloned().collect();
+                (format!("`{name}` would go on with, in this order:\n{}", way.steps()), rest)
             }
-            Some(Resume::From(first)) => {
-                let steps: String = open.plan.to_string().lines().skip(first).map(|line| format!("{line}\n")).collect();
-                (format!("`{name}` would go on with, in this order:\n{steps}"), first)
-            }
-            None => (String::new(), usize::MAX),
+            _ => (String::new(), Vec::new()),
         };
-        let rest = open.plan.steps.iter().skip(first).cloned().collect();
-        let plan = Plan { steps: rest, ends_rollout: open.plan.ends_rollout };
-        self.dry_run_of(state, &open.command, &plan, text).await
+        let plan = Plan { steps, ends_rollout: open.plan.ends_rollout };
+        self.dry_run_of(state, &open.command, &plan, text, looks).await
     }
 
     async fn dry_run_of(
@@ -53,8 +56,8 @@ impl Site {
         command: &Command,
         plan: &Plan,
         mut text: String,
+        looks: Each<Look>,
     ) -> Result<Finished, Outcome> {
-        let looks = self.world.balancers.look_all().await;
         self.shell_lines(&mut text, state, plan, command);
         for (host, look) in &looks {
             match look {

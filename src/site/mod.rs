@@ -2,6 +2,7 @@
 
 mod commands;
 mod dry_run;
+pub mod explain;
 mod preflight;
 mod release;
 mod sync;

@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use bluegreen_core::{
     half::Half,
-    inventory::{Inventory, Place, Pool},
+    inventory::{Deploy, Inventory, Place, Pool},
     nginx::{conf::Templates, tree::tree},
-    rollout::State,
+    release::Release,
+    rollout::{
+        State, Step,
+        explain::{self, Explained, explain},
+    },
 };
 use serde::Serialize;
 
@@ -17,6 +21,7 @@ use crate::edge::{
     host::{Hosts, fan_out},
     server::{self, Bounds},
 };
+use crate::site::explain::{More, ask_more, on_balancer, on_place};
 
 /// For one round with one host, its connection included: `status` is to be quick, and what is unknown is said to be.
 const ROUND: Duration = Duration::from_millis(2500);
@@ -65,7 +70,20 @@ pub struct Seen {
     pub pools: Vec<(String, PoolSeen)>,
     /// In the inventory's order.
     pub balancers: Vec<BalancerSeen>,
+    /// What an interrupted command left behind and what leads on.
+    pub explained: Option<Explained>,
 }
+
+/// What was seen of one server.
+struct Server {
+    /// For the table.
+    shown: PlaceSeen,
+    /// For whoever explains an interrupted command.
+    fact: explain::PlaceSeen,
+}
+
+/// A server with its half and pool.
+type Spot<'a> = (Half, (&'a Pool, &'a Place));
 
 /// Whom to ask, and what is expected of them.
 pub struct Asking<'a> {
@@ -75,6 +93,8 @@ pub struct Asking<'a> {
     pub templates: &'a Templates,
     /// Where the journal says that it stands; `None` when the journal cannot be read.
     pub state: Option<&'a State>,
+    /// Whether a command is open in it that nobody carries on.
+    pub is_interrupted: bool,
     /// The hosts.
     pub hosts: &'a Hosts,
 }
@@ -93,15 +113,50 @@ impl Asking<'_> {
             tokio::time::timeout(ROUND, self.connect_places()),
         );
         let mut seen = Vec::new();
+        let mut facts = Vec::new();
         for (host, look) in looked {
+            let look = match look {
+                Ok(look) => look.map_err(|error| (error.to_string(), error.without_host())),
+                Err(_) => {
+                    let why = format!("it did not answer within {} s", ROUND.as_secs_f32());
+                    Err((why.clone(), why))
+                }
+            };
+            facts.push(self.balancer_facts(&host, &look));
             seen.push(match look {
-                Ok(Ok(look)) => self.balancer(&look),
-                Ok(Err(error)) => unreached(host, error.to_string()),
-                Err(_) => unreached(host, format!("it did not answer within {} s", ROUND.as_secs_f32())),
+                Ok(look) => self.balancer(&look),
+                Err((why, _)) => unreached(host, why),
             });
         }
         let viewpoints: Vec<String> = seen.iter().filter(|b| b.reachable).map(|b| b.host.clone()).collect();
-        Seen { pools: self.pools(&viewpoints).await, balancers: seen }
+        let (places, mut more) = tokio::join!(self.places(&viewpoints), self.more(&balancers, &viewpoints));
+        more.to_balancers(&mut facts);
+        let mut facts = explain::Seen { balancers: facts, places: Vec::new() };
+        for ((_, (_, place)), seen) in &places {
+            let mut fact = seen.fact.clone();
+            more.to_place(&mut fact, place.port);
+            facts.places.push(fact);
+        }
+        let pools = self.pools(places);
+        let state = self.state.filter(|_| self.is_interrupted);
+        let explained =
+            state.and_then(|state| explain(state, &self.inventory.digest(), &self.inventory.segment_names(), &facts));
+        Seen { pools, balancers: seen, explained }
+    }
+
+    fn balancer_facts(&self, host: &str, look: &Result<Look, (String, String)>) -> explain::BalancerSeen {
+        let journal = self.state.and_then(|state| state.journal.as_deref()).unwrap_or_default();
+        let dir = self.inventory.balancer(host).map(|balancer| balancer.dir.clone()).unwrap_or_default();
+        let answer = look.as_ref().map(|look| on_balancer(look, journal)).map_err(|(_, why)| why.clone());
+        explain::BalancerSeen { host: host.to_owned(), dir, answer }
+    }
+
+    /// What an interrupted step makes worth asking, beside the servers.
+    async fn more(&self, balancers: &Balancers, answering: &[String]) -> More {
+        match self.state.filter(|_| self.is_interrupted) {
+            Some(state) => ask_more(self.inventory, balancers, self.hosts, state, answering, ROUND).await,
+            None => More::default(),
+        }
     }
 
     async fn connect_places(&self) {
@@ -138,39 +193,57 @@ impl Asking<'_> {
         tree.or_else(|| conf_differences(self.inventory, self.templates, state.revision, look).into_iter().next())
     }
 
-    async fn pools(&self, viewpoints: &[String]) -> Vec<(String, PoolSeen)> {
+    async fn places<'b>(&'b self, viewpoints: &[String]) -> Vec<(Spot<'b>, Server)> {
         let spots = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half).map(move |spot| (half, spot)));
-        let asked =
-            fan_out(spots, self.hosts.parallel(), |(half, (pool, place))| self.place(viewpoints, half, pool, place));
+        fan_out(spots, self.hosts.parallel(), |(half, (pool, place))| self.place(viewpoints, half, pool, place)).await
+    }
+
+    fn pools(&self, places: Vec<(Spot<'_>, Server)>) -> Vec<(String, PoolSeen)> {
         let mut pools: Vec<(String, PoolSeen)> = Vec::new();
         for pool in &self.inventory.pools {
             pools.push((pool.name.clone(), PoolSeen { blue: Vec::new(), green: Vec::new() }));
         }
-        for ((half, (pool, _)), seen) in asked.await {
+        for ((half, (pool, _)), Server { shown, .. }) in places {
             let Some((_, of_pool)) = pools.iter_mut().find(|(name, _)| *name == pool.name) else { continue };
             match half {
-                Half::Blue => of_pool.blue.push(seen),
-                Half::Green => of_pool.green.push(seen),
+                Half::Blue => of_pool.blue.push(shown),
+                Half::Green => of_pool.green.push(shown),
             }
         }
         pools
     }
 
-    async fn place(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> PlaceSeen {
+    async fn place(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Server {
         let bounds = Bounds::default();
-        let (found, health) = tokio::join!(
+        let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
+        let of_step = self.release_of_step(half).filter(|_| pool.health.release_header.is_some());
+        let (found, health, of_step) = tokio::join!(
             tokio::time::timeout(ROUND, server::look(self.hosts, place, &bounds)),
-            tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place)),
+            tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place, release)),
+            self.health_on(viewpoints, half, pool, place, of_step),
         );
+        let mut fact = explain::PlaceSeen {
+            host: place.host.clone(),
+            pool: pool.name.clone(),
+            half,
+            unpacks: matches!(pool.deploy, Deploy::Unpack { .. }),
+            answer: Err("it did not answer in time".to_owned()),
+            health: None,
+            tells_release: of_step.is_some() || release.is_some() && pool.health.release_header.is_some(),
+        };
         let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
         match found {
             Ok(Ok(found)) => {
+                fact.answer = Ok(on_place(&found, &self.inventory.site));
                 let marker = found.marker.filter(|marker| marker.site == self.inventory.site);
                 seen.release = marker.as_ref().and_then(|marker| marker.release.clone());
                 let activating = marker.and_then(|marker| marker.activating.filter(|_| seen.release.is_none()));
                 seen.note = activating.map(|release| format!("the activation of {release} is not finished"));
             }
-            Ok(Err(error)) => seen.note = Some(error.to_string()),
+            Ok(Err(error)) => {
+                fact.answer = Err(error.without_host());
+                seen.note = Some(error.to_string());
+            }
             Err(_) => seen.note = Some("it did not answer in time".to_owned()),
         }
         match health {
@@ -182,7 +255,38 @@ impl Asking<'_> {
             Ok(Err(unasked)) => seen.note = seen.note.or(unasked),
             Err(_) => seen.note = seen.note.or_else(|| Some("its health was not answered in time".to_owned())),
         }
-        seen
+        fact.health = of_step.or_else(|| {
+            let healthy = seen.healthy?;
+            Some(if healthy { Ok(()) } else { Err(seen.note.clone().unwrap_or_default()) })
+        });
+        Server { shown: seen, fact }
+    }
+
+    /// The release that an interrupted step was to bring to `half`, once it has begun to.
+    fn release_of_step(&self, half: Half) -> Option<&Release> {
+        let state = self.state.filter(|_| self.is_interrupted)?;
+        let open = state.open.as_ref().filter(|open| open.step.is_some())?;
+        match open.at().map(|planned| &planned.step) {
+            Some(Step::Activate { half: of, release }) if *of == half => state.releases.get(release),
+            _ => None,
+        }
+    }
+
+    /// Whether a place is healthy on `release`, where that can be told.
+    async fn health_on(
+        &self,
+        viewpoints: &[String],
+        half: Half,
+        pool: &Pool,
+        place: &Place,
+        release: Option<&Release>,
+    ) -> Option<Result<(), String>> {
+        let asked = self.health(viewpoints, half, pool, place, Some(release?));
+        match tokio::time::timeout(ROUND, asked).await {
+            Ok(Ok(Verdict::Healthy)) => Some(Ok(())),
+            Ok(Ok(unhealthy)) => Some(Err(unhealthy.to_string())),
+            _ => None,
+        }
     }
 
     /// One request, as before a shift. An error is why it could not be asked.
@@ -192,8 +296,8 @@ impl Asking<'_> {
         half: Half,
         pool: &Pool,
         place: &Place,
+        release: Option<&Release>,
     ) -> Result<Verdict, Option<String>> {
-        let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
         let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
         let probe = health::for_place(&self.inventory.site, pool, half, place, release)
             .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));

@@ -61,7 +61,9 @@ async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) 
 async fn report(located: &Located, hosts: &Hosts) -> Report {
     let journal = read_journal(located).await;
     let inventory = Arc::new(located.inventory.clone());
-    let asking = Asking { inventory: &inventory, templates: &located.templates, state: journal.state.as_ref(), hosts };
+    let state = journal.state.as_ref();
+    let is_interrupted = journal.holder.is_none() && state.is_some_and(|state| state.open.is_some());
+    let asking = Asking { inventory: &inventory, templates: &located.templates, state, is_interrupted, hosts };
     let seen = asking.all().await;
     Report::new(&located.inventory.site, &located.name, journal, seen)
 }

@@ -2,7 +2,7 @@
 
 use bluegreen_core::{
     half::Half,
-    rollout::{Command, Stage, State, Verb},
+    rollout::{Command, Stage, State, Verb, explain::Explained},
     traffic::Traffic,
 };
 use serde::{Serialize, Serializer};
@@ -73,6 +73,49 @@ pub struct Interrupted {
     pub step: Option<String>,
     /// What finishes or undoes it.
     pub next: Vec<String>,
+    /// When it began: RFC 3339, UTC.
+    pub since: String,
+    /// Who began it.
+    pub by: String,
+    /// Whether the step was begun: how far it got is told by `found`.
+    pub begun: bool,
+    /// The number of the step, from 1.
+    pub number: usize,
+    /// How many steps there are.
+    pub of: usize,
+    /// Why the step failed, where it is known to have.
+    pub why: Option<String>,
+    /// What is on each host that the step concerns.
+    pub found: Vec<Found>,
+    /// What `resume` would do.
+    pub resume: Vec<String>,
+    /// What `abort` would do.
+    pub abort: Vec<String>,
+    /// The balancers that were not put back after a failed switch: the state "undo failed".
+    pub undo_failed: Option<Vec<NotPutBack>>,
+    /// What a person does next, in order, where an undoing failed.
+    pub to_do: Vec<String>,
+    /// For people.
+    #[serde(skip)]
+    pub explained: Explained,
+}
+
+/// What is on one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    /// The host.
+    pub host: String,
+    /// What is there, in words.
+    pub what: String,
+}
+
+/// A balancer that an undoing did not reach.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotPutBack {
+    /// The host.
+    pub host: String,
+    /// What it said then.
+    pub said: String,
 }
 
 /// What the journal says, as far as it can be read.
@@ -110,7 +153,7 @@ impl Report {
             balancers: seen.balancers,
             lock: None,
             frozen: None,
-            interrupted: state.filter(|_| idle).and_then(interrupted),
+            interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, seen.explained?)),
             next: state.filter(|_| idle && !is_lost).map(next).unwrap_or_default(),
             is_journal_readable: journal.state.is_some(),
             under_way: journal.holder,
@@ -162,7 +205,7 @@ fn release(state: Option<&State>, half: Half, pools: &[(String, PoolSeen)]) -> O
     }
 }
 
-fn interrupted(state: &State) -> Option<Interrupted> {
+fn interrupted(state: &State, explained: Explained) -> Option<Interrupted> {
     let open = state.open.as_ref()?;
     let next: &[&str] = match open.command {
         Command::Setup { .. } => &["resume", "setup"],
@@ -174,6 +217,21 @@ fn interrupted(state: &State) -> Option<Interrupted> {
         command: open.command.as_str().to_owned(),
         step: open.at().map(|planned| planned.step.to_string()),
         next: next.iter().map(|word| (*word).to_owned()).collect(),
+        since: explained.since.clone(),
+        by: format!("{}@{}", explained.by.user, explained.by.host),
+        begun: explained.is_begun,
+        number: explained.number,
+        of: explained.of,
+        why: explained.why.clone(),
+        found: explained.found.iter().cloned().map(|found| Found { host: found.host, what: found.what }).collect(),
+        resume: explained.resume.lines(),
+        abort: explained.abort.lines(),
+        undo_failed: explained
+            .undo_failed
+            .clone()
+            .map(|hosts| hosts.into_iter().map(|(host, said)| NotPutBack { host, said }).collect()),
+        to_do: explained.to_do.clone(),
+        explained,
     })
 }
 

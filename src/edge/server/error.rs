@@ -141,6 +141,14 @@ impl ServerError {
         ServerError { host: host.to_owned(), root: root.to_owned(), what }
     }
 
+    /// What happened, in words that follow the server's name where another message has named it.
+    pub fn without_host(&self) -> String {
+        match &self.what {
+            What::Host(error) => error.without_host(),
+            what => what.to_string(),
+        }
+    }
+
     /// Whether somebody else's work stands in the way: to be refused, not retried.
     pub fn is_refused(&self) -> bool {
         matches!(self.what, What::Foreign { .. } | What::Fenced { .. } | What::DamagedFence | What::FenceLost)

@@ -1,5 +1,7 @@
 //! `status` for people, in 80 columns.
 
+mod interrupted;
+
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -11,8 +13,13 @@ const SHOWN: usize = 12;
 
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
-    let blocks =
-        [head(report, screen), pools(report, screen), balancers(report, screen), open(report, screen), next(report)];
+    let blocks = [
+        head(report, screen),
+        pools(report, screen),
+        balancers(report, screen),
+        open(report, screen, zone),
+        next(report),
+    ];
     let blocks = blocks.into_iter().chain([recent(report, zone)]);
     blocks.filter(|block| !block.is_empty()).map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n")
 }
@@ -25,7 +32,9 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     };
     let rollout = report.rollout.as_ref().map(|rollout| format!(", rollout {rollout}")).unwrap_or_default();
     let name = screen.paint_out(&report.site, "1");
-    let mut lines = vec![format!("{name} ({}) is {stage}{rollout}", report.inventory)];
+    let is_undo_failed = report.interrupted.as_ref().is_some_and(|open| open.undo_failed.is_some());
+    let failed = if is_undo_failed { screen.paint_out("; undo failed", "1;31") } else { String::new() };
+    let mut lines = vec![format!("{name} ({}) is {stage}{rollout}{failed}", report.inventory)];
     if let Some(stage) = report.stage {
         lines.push(journey(stage, screen));
     }
@@ -122,7 +131,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn open(report: &Report, screen: Screen) -> Vec<String> {
+fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(problem) = &report.journal {
         lines.extend(wrapped(&format!("journal: {problem}"), 78));
@@ -132,9 +141,7 @@ fn open(report: &Report, screen: Screen) -> Vec<String> {
         lines.push(format!("a command is under way{by}"));
     }
     if let Some(open) = &report.interrupted {
-        let step = open.step.as_ref().map(|step| format!(" at the step `{step}`")).unwrap_or_default();
-        let text = format!("interrupted: `bg {}`{step}", open.command);
-        lines.extend(wrapped(&text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")));
+        lines.extend(interrupted::block(open, screen, zone));
     }
     lines
 }
