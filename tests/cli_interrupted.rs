@@ -45,7 +45,7 @@ fn ctrl_c_finishes_the_step_and_leaves_the_command_open_for_resume() -> Result<(
     let open = status(&site)?;
     assert_eq!(open["interrupted"]["command"], "deploy", "{open}");
     assert_eq!(open["interrupted"]["next"], json!(["resume", "abort"]), "{open}");
-    assert!(site.bg(["status"])?.stdout.contains("interrupted: `bg deploy` at the step"));
+    assert!(site.bg(["status"])?.stdout.contains("interrupted: `bg deploy` before the step"));
     site.bg(["flip"])?.expect(3);
 
     site.bg(["resume"])?.expect(0);

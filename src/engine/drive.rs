@@ -305,14 +305,14 @@ impl Engine<'_> {
                 Err(Outcome {
                     exit: Exit::Open,
                     message: format!(
-                        "`{}` failed, and putting it back did not reach every balancer: {}. Every other one has what it had \
-                         before ({}); one that is named here may have either, and both halves can serve it. No server was \
-                         touched",
+                        "undo failed: `{}` failed, and putting it back did not reach every balancer: {}. Every other one has \
+                         what it had before ({}); one that is named here may have either, and both halves can serve it. No \
+                         server was touched",
                         open.plan.steps[index].step,
                         list.join("; "),
                         state.wanted()
                     ),
-                    hint: Some(format!("bring back what is named · {}", ways_on(state))),
+                    hint: Some(format!("bring back what is named · {} and what to do next", ways_on(state))),
                 })
             }
         }

@@ -45,8 +45,9 @@ fn leftovers(site: &Playground) -> Vec<String> {
 #[track_caller]
 fn says_what_is_open(site: &Playground, command: &str, step: &str) {
     let seen = status(site);
-    let open = json!({ "command": command, "step": step, "next": ["resume", "abort"] });
-    assert_eq!(seen["interrupted"], open, "{seen:#}");
+    let open = &seen["interrupted"];
+    let said = (&open["command"], &open["step"], &open["next"]);
+    assert_eq!(said, (&json!(command), &json!(step), &json!(["resume", "abort"])), "{seen:#}");
     assert_eq!(seen["under_way"], Value::Null);
     let allowed = seen["next"].as_array().unwrap();
     for other in ["deploy --release v2", "canary all=1%", "flip", "restore", "sync"] {

@@ -1,9 +1,10 @@
 //! A balancer that cannot be reached, or whose nginx is dead: before a shift, between its two phases, on the way back.
 
-use std::fs::File;
+use std::{fs::File, process::Command};
 
 use bg_playground::{Behaviour, Running};
 use nix::fcntl::{Flock, FlockArg};
+use serde_json::json;
 
 use super::*;
 
@@ -62,15 +63,21 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
     site.stop_sshd("lb2").unwrap();
     let ran = finish(flip);
     ran.expect(5);
-    assert_says(&ran, &["`lb2` is unreachable", "what it had before (all traffic on blue)", "resume", "abort"]);
+    let before = "what it had before (all traffic on blue)";
+    assert_says(&ran, &["undo failed: `switch:", "`lb2` is unreachable", before, "resume", "abort"]);
     assert_eq!([half(&site, "lb1", PHONE), half(&site, "lb2", PHONE)], ["blue", "blue"], "lb1 was put back");
-    let status = status(&site);
-    assert_eq!(status["interrupted"]["command"], "flip", "{status}");
     assert_eq!(in_sync(&site, "lb1").0, true, "it has what is wanted now");
+    let by_hand = undo_failed_is_explained(&site);
 
     // Still dead: it stays open, and says so again.
     run(&site, "resume").expect(5);
+    undo_failed_is_explained(&site);
+    // What status says can be done on its console is what bg would do.
+    let console = Command::new("sh").args(["-c", &by_hand]).status().unwrap();
+    assert!(console.success(), "{by_hand}");
     site.start_sshd("lb2").unwrap();
+    let found = status(&site)["interrupted"]["found"].clone();
+    assert!(found[1]["what"].as_str().unwrap().starts_with("put back: "), "{found}");
     let ran = run(&site, "resume");
     ran.expect(0);
     assert_says(&ran, &["the interrupted `flip` is undone", "staged"]);
@@ -80,6 +87,29 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
     assert_eq!(in_sync(&site, "lb2").0, true);
     assert_eq!(pids(&site), processes, "no server was touched");
     run(&site, "flip").expect(0);
+}
+
+/// Status names the state, the balancer, what is where and what to do. Returns what is to be typed on `lb2` itself.
+fn undo_failed_is_explained(site: &Playground) -> String {
+    let ran = run(site, "status");
+    assert_says(&ran, &["rollout r1; undo failed", "undo failed: `bg flip` failed", "`lb2` could not be put back"]);
+    assert_says(&ran, &["`lb1`: put back: generation", "`lb2`: not known", "1. bring `lb2` back", "2. `bg resume`"]);
+    assert_says(&ran, &["bg resume would put every balancer back (all traffic on blue)", "bg abort would do:"]);
+    let wide = ran.stdout.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None, "{ran}");
+
+    let status = status(site);
+    let open = &status["interrupted"];
+    assert_eq!((&open["command"], &open["number"], &open["of"]), (&json!("flip"), &json!(2), &json!(2)), "{open:#}");
+    let failed = open["undo_failed"].as_array().unwrap();
+    assert_eq!((failed.len(), &failed[0]["host"]), (1, &json!("lb2")), "{open:#}");
+    assert!(failed[0]["said"].as_str().unwrap().contains("unreachable"), "{open:#}");
+    assert!(open["why"].as_str().unwrap().contains("`lb2` is unreachable"), "{open:#}");
+    assert_eq!(open["resume"], json!(["put every balancer back: all traffic on blue"]));
+    assert_eq!(open["abort"][0], "prepare: all traffic on blue");
+    let to_do = open["to_do"].as_array().unwrap();
+    assert_eq!(to_do.len(), 4, "{open:#}");
+    to_do[2].as_str().unwrap().split('`').find(|words| words.starts_with("cd ")).unwrap().to_owned()
 }
 
 #[test]
