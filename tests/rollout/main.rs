@@ -5,6 +5,7 @@
 mod balancers;
 mod delayed;
 mod desk;
+mod explained;
 mod first_use;
 mod journey;
 mod kills;

@@ -217,10 +217,11 @@ impl Asking<'_> {
         let bounds = Bounds::default();
         let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
         let of_step = self.release_of_step(half).filter(|_| pool.health.release_header.is_some());
-        let (found, health, of_step) = tokio::join!(
+        let named = of_step.or(release).filter(|_| pool.health.release_header.is_some());
+        let (found, health, told_of_step) = tokio::join!(
             tokio::time::timeout(ROUND, server::look(self.hosts, place, &bounds)),
             tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place, release)),
-            self.health_on(viewpoints, half, pool, place, of_step),
+            self.health_of_step(viewpoints, half, pool, place, of_step),
         );
         let mut fact = explain::PlaceSeen {
             host: place.host.clone(),
@@ -229,7 +230,7 @@ impl Asking<'_> {
             unpacks: matches!(pool.deploy, Deploy::Unpack { .. }),
             answer: Err("it did not answer in time".to_owned()),
             health: None,
-            tells_release: of_step.is_some() || release.is_some() && pool.health.release_header.is_some(),
+            named: named.map(|release| release.version.to_string()),
         };
         let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
         match found {
@@ -246,6 +247,12 @@ impl Asking<'_> {
             }
             Err(_) => seen.note = Some("it did not answer in time".to_owned()),
         }
+        if let Ok(Ok(verdict)) = &health {
+            fact.health = Some(short(verdict));
+        }
+        if of_step.is_some() {
+            fact.health = told_of_step;
+        }
         match health {
             Ok(Ok(Verdict::Healthy)) => seen.healthy = Some(true),
             Ok(Ok(unhealthy)) => {
@@ -255,10 +262,6 @@ impl Asking<'_> {
             Ok(Err(unasked)) => seen.note = seen.note.or(unasked),
             Err(_) => seen.note = seen.note.or_else(|| Some("its health was not answered in time".to_owned())),
         }
-        fact.health = of_step.or_else(|| {
-            let healthy = seen.healthy?;
-            Some(if healthy { Ok(()) } else { Err(seen.note.clone().unwrap_or_default()) })
-        });
         Server { shown: seen, fact }
     }
 
@@ -273,7 +276,7 @@ impl Asking<'_> {
     }
 
     /// Whether a place is healthy on `release`, where that can be told.
-    async fn health_on(
+    async fn health_of_step(
         &self,
         viewpoints: &[String],
         half: Half,
@@ -282,11 +285,8 @@ impl Asking<'_> {
         release: Option<&Release>,
     ) -> Option<Result<(), String>> {
         let asked = self.health(viewpoints, half, pool, place, Some(release?));
-        match tokio::time::timeout(ROUND, asked).await {
-            Ok(Ok(Verdict::Healthy)) => Some(Ok(())),
-            Ok(Ok(unhealthy)) => Some(Err(unhealthy.to_string())),
-            _ => None,
-        }
+        let verdict = tokio::time::timeout(ROUND, asked).await.ok()?.ok()?;
+        Some(short(&verdict))
     }
 
     /// One request, as before a shift. An error is why it could not be asked.
@@ -303,6 +303,14 @@ impl Asking<'_> {
             .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));
         let probe = probe.map_err(|error| Some(error.to_string()))?;
         probe.check_once(Depth::Quick).await.map_err(|error| Some(error.to_string()))
+    }
+}
+
+/// Without what it answered, which the table quotes.
+fn short(verdict: &Verdict) -> Result<(), String> {
+    match verdict {
+        Verdict::Healthy => Ok(()),
+        Verdict::Unhealthy { reason, from, .. } => Err(format!("{reason}, seen from `{from}`")),
     }
 }
 

@@ -94,7 +94,7 @@ pub struct Interrupted {
     /// The balancers that were not put back after a failed switch: the state "undo failed".
     pub undo_failed: Option<Vec<NotPutBack>>,
     /// What a person does next, in order, where an undoing failed.
-    pub to_do: Vec<String>,
+    pub to_do: Vec<ToDo>,
     /// For people.
     #[serde(skip)]
     pub explained: Explained,
@@ -107,6 +107,15 @@ pub struct Found {
     pub host: String,
     /// What is there, in words.
     pub what: String,
+}
+
+/// One thing that a person does.
+#[derive(Debug, Clone, Serialize)]
+pub struct ToDo {
+    /// What, in words.
+    pub what: String,
+    /// What is typed for it on a host.
+    pub line: Option<String>,
 }
 
 /// A balancer that an undoing did not reach.
@@ -213,26 +222,34 @@ fn interrupted(state: &State, explained: Explained) -> Option<Interrupted> {
         Command::Sync { .. } if state.digest.as_ref() != Some(&open.digest) => &["sync"],
         _ => &["resume", "abort"],
     };
-    Some(Interrupted {
-        command: open.command.as_str().to_owned(),
-        step: open.at().map(|planned| planned.step.to_string()),
-        next: next.iter().map(|word| (*word).to_owned()).collect(),
-        since: explained.since.clone(),
-        by: format!("{}@{}", explained.by.user, explained.by.host),
-        begun: explained.is_begun,
-        number: explained.number,
-        of: explained.of,
-        why: explained.why.clone(),
-        found: explained.found.iter().cloned().map(|found| Found { host: found.host, what: found.what }).collect(),
-        resume: explained.resume.lines(),
-        abort: explained.abort.lines(),
-        undo_failed: explained
-            .undo_failed
-            .clone()
-            .map(|hosts| hosts.into_iter().map(|(host, said)| NotPutBack { host, said }).collect()),
-        to_do: explained.to_do.clone(),
-        explained,
-    })
+    let step = open.at().map(|planned| planned.step.to_string());
+    Some(Interrupted::new(open.command.as_str(), step, next, explained))
+}
+
+impl Interrupted {
+    /// Puts together what the journal says and what was explained of it.
+    pub fn new(command: &str, step: Option<String>, next: &[&str], explained: Explained) -> Interrupted {
+        let not_put_back = |(host, said)| NotPutBack { host, said };
+        let found = explained.found.iter().cloned();
+        let to_do = explained.to_do.iter().cloned();
+        Interrupted {
+            command: command.to_owned(),
+            step,
+            next: next.iter().map(|word| (*word).to_owned()).collect(),
+            since: explained.since.clone(),
+            by: format!("{}@{}", explained.by.user, explained.by.host),
+            begun: explained.is_begun,
+            number: explained.number,
+            of: explained.of,
+            why: explained.why.clone(),
+            found: found.map(|found| Found { host: found.host, what: found.what }).collect(),
+            resume: explained.resume.lines(),
+            abort: explained.abort.lines(),
+            undo_failed: explained.undo_failed.clone().map(|hosts| hosts.into_iter().map(not_put_back).collect()),
+            to_do: to_do.map(|to_do| ToDo { what: to_do.what, line: to_do.line }).collect(),
+            explained,
+        }
+    }
 }
 
 /// Every command that is neither refused nor done already.

@@ -65,11 +65,11 @@ fn on_place(all: &Seen, seen: &PlaceSeen, words: &dyn Fn(&PlaceSeen) -> String) 
 }
 
 fn unknown(why: &str) -> String {
-    format!("not known, for it gives no answer now: {why}")
+    format!("gives no answer, so what it has is not known: {why}")
 }
 
 fn dirs(answer: &OnBalancer) -> &'static str {
-    if answer.has_dirs { "bg's directories are there" } else { "bg's directories are not there yet" }
+    if answer.has_dirs { "has bg's directories" } else { "has no directories of bg's yet" }
 }
 
 fn files(answer: &OnBalancer, wanted: u64) -> String {
@@ -95,15 +95,15 @@ fn shifted(answer: &OnBalancer, generation: Option<u64>) -> String {
     let (current, traffic) = match &answer.tree {
         TreeSeen::Ours { generation, traffic } => (*generation, traffic),
         TreeSeen::Nothing => return format!("has no traffic tree, so all goes to blue{}", ready(answer, generation)),
-        TreeSeen::Else(why) => return format!("{why}{}", ready(answer, generation)),
+        TreeSeen::Else(why) => return format!("differs: {why}{}", ready(answer, generation)),
     };
     let runs = format!("generation {current}, {traffic}");
     match generation {
         None => format!("has {runs}"),
-        Some(n) if current == n => format!("switched: {runs}"),
-        Some(n) if current == n + 1 => format!("put back: {runs}"),
-        Some(n) if current > n => format!("switched by something later than this: {runs}"),
-        Some(_) => format!("not switched: {runs}{}", ready(answer, generation)),
+        Some(n) if current == n => format!("is switched: {runs}"),
+        Some(n) if current == n + 1 => format!("is put back: {runs}"),
+        Some(n) if current > n => format!("is switched by something later than this: {runs}"),
+        Some(_) => format!("is not switched: {runs}{}", ready(answer, generation)),
     }
 }
 
@@ -125,12 +125,16 @@ fn in_flight(answer: &OnBalancer, half: Half) -> String {
         n => Some(format!("{n} or more requests in flight {of}")),
     };
     match &answer.in_flight {
-        None => "what is in flight was not asked".to_owned(),
+        None => "was not asked what is in flight".to_owned(),
         Some(Err(why)) => format!("does not say what is in flight: {why}"),
         Some(Ok(InFlight { half: of_half, both })) => {
             let counts = [count(*of_half, &format!("to {half}")), count(*both, "from when both halves served")];
             let words: Vec<String> = counts.into_iter().flatten().collect();
-            if words.is_empty() { format!("no request in flight to {half}") } else { words.join(", ") }
+            if words.is_empty() {
+                format!("has no request in flight to {half}")
+            } else {
+                format!("has {}", words.join(", "))
+            }
         }
     }
 }
@@ -160,23 +164,23 @@ fn placed(place: &PlaceSeen, release: Version) -> String {
         return format!("{runs}; its own command brings {release}, in the next step");
     }
     let is_there = place.answer.as_ref().is_ok_and(|answer| answer.placed.contains(&release.to_string()));
-    if is_there { format!("{release} is placed; {runs}") } else { format!("{release} is not placed; {runs}") }
+    if is_there { format!("has {release} placed; {runs}") } else { format!("lacks {release}; {runs}") }
 }
 
 fn activated(place: &PlaceSeen, release: Version) -> String {
     let Ok(answer) = &place.answer else { return String::new() };
-    let health = match &place.health {
-        None => "its health is not known".to_owned(),
-        Some(Ok(())) if place.tells_release => format!("healthy, and it is {release} that answers"),
-        Some(Ok(())) => "something healthy answers".to_owned(),
-        Some(Err(why)) => format!("NOT healthy: {why}"),
+    let health = match (&place.health, &place.named) {
+        (None, _) => "its health is not known".to_owned(),
+        (Some(Ok(())), Some(named)) => format!("healthy, and it is {named} that answers"),
+        (Some(Ok(())), None) => "something healthy answers".to_owned(),
+        (Some(Err(why)), _) => format!("NOT healthy: {why}"),
     };
     let current = answer.current.as_ref().map(|name| format!(", `current` is {name}")).unwrap_or_default();
     match (&answer.release, &answer.activating) {
-        (Some(runs), _) if *runs == release.to_string() => format!("{release} is activated; {health}"),
-        (Some(runs), _) => format!("not begun, runs {runs}{current}; {health}"),
-        (None, Some(begun)) => format!("the activation of {begun} began and did not end{current}; {health}"),
-        (None, None) => format!("not begun, no release ran here before{current}; {health}"),
+        (Some(runs), _) if *runs == release.to_string() => format!("has {release} activated; {health}"),
+        (Some(runs), _) => format!("runs {runs}{current}: not begun there; {health}"),
+        (None, Some(begun)) => format!("began to activate {begun} and did not end{current}; {health}"),
+        (None, None) => format!("runs no release by its marker{current}: not begun there; {health}"),
     }
 }
 
@@ -193,5 +197,5 @@ fn runs(place: &PlaceSeen) -> Option<String> {
 }
 
 fn running(release: Option<String>) -> String {
-    release.map_or_else(|| "no release runs here by its marker".to_owned(), |release| format!("runs {release}"))
+    release.map_or_else(|| "runs no release by its marker".to_owned(), |release| format!("runs {release}"))
 }

@@ -45,7 +45,16 @@ pub struct Explained {
     /// "Undo failed": the balancers that the put-back did not reach, and what each said then.
     pub undo_failed: Option<Vec<(String, String)>>,
     /// What a person does next, in order; for "undo failed" only.
-    pub to_do: Vec<String>,
+    pub to_do: Vec<ToDo>,
+}
+
+/// One thing that a person does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToDo {
+    /// What, in words.
+    pub what: String,
+    /// What is typed for it on a host, as a line of its shell.
+    pub line: Option<String>,
 }
 
 /// Explains the open command; `None` when none is open. `digest` and `segments` are the inventory's.
@@ -72,7 +81,7 @@ pub fn explain(state: &State, digest: &str, segments: &[String], seen: &Seen) ->
 }
 
 /// What a person does after an undoing that did not reach `hosts`, in order.
-fn to_do(open: &OpenCommand, hosts: &[(String, String)], seen: &Seen) -> Vec<String> {
+fn to_do(open: &OpenCommand, hosts: &[(String, String)], seen: &Seen) -> Vec<ToDo> {
     let Some(shift) = &open.shift else { return Vec::new() };
     let back = shift.generation.map(|n| n + 1);
     let of = |host: &str| seen.balancers.iter().find(|balancer| balancer.host == host);
@@ -87,27 +96,34 @@ fn to_do(open: &OpenCommand, hosts: &[(String, String)], seen: &Seen) -> Vec<Str
     let silent: Vec<&str> = named.iter().copied().filter(|host| is_silent(host)).collect();
     let left: Vec<&str> = named.iter().copied().filter(|host| !is_back(host)).collect();
     let command = open.command.as_str();
-    let resume = format!("`bg resume`: it puts every balancer back once more, and then `{command}` is over");
     let mut to_do = Vec::new();
-    match silent.as_slice() {
-        [] => to_do.push(format!("every balancer answers again: {resume}")),
-        silent => {
-            let (them, answers) = if silent.len() == 1 { ("it", "it answers") } else { ("them", "they answer") };
-            let hosts = quoted(silent);
-            to_do.push(format!("bring {hosts} back, sshd and nginx; keep clients away from {them} until {answers}"));
-            to_do.push(resume);
-        }
+    let mut say = |what: String, line: Option<String>| to_do.push(ToDo { what, line });
+    if silent.is_empty() {
+        say(
+            format!("every balancer answers again, so `bg resume` puts all of them back, and `{command}` is over"),
+            None,
+        );
+    } else {
+        let (them, answers) = if silent.len() == 1 { ("it", "it answers") } else { ("them", "they answer") };
+        let hosts = quoted(&silent);
+        say(format!("bring {hosts} back, sshd and nginx; keep clients away from {them} until {answers}"), None);
+        say(format!("`bg resume` puts every balancer back once more, and then `{command}` is over"), None);
     }
     if let (Some(back), [host, ..]) = (back, left.as_slice()) {
         let dir = of(host).map_or("DIR", |balancer| balancer.dir.as_str());
-        to_do.push(format!(
-            "it runs and only ssh stays shut: on the console of `{host}`, as bg's login user there, `cd {dir}/live && ln -s \
-             gen/{back} back && mv -T back current`; `bg resume` when ssh is back"
-        ));
-        to_do.push(format!(
-            "it is gone for good: give another machine its name and address, copy nginx's configuration and {dir} there \
-             from a balancer that was put back, start nginx, then `bg resume`"
-        ));
+        say(
+            format!(
+                "where only ssh stays shut: on the console of `{host}`, as bg's login user there, then `bg resume` later"
+            ),
+            Some(format!("cd {dir}/live && ln -s gen/{back} back && mv -T back current")),
+        );
+        say(
+            format!(
+                "where it is gone for good: give another machine its name and address, copy nginx's configuration and `{dir}` \
+                 there from a balancer that was put back, start nginx, then `bg resume`"
+            ),
+            None,
+        );
     }
     to_do
 }

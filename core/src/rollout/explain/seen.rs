@@ -77,10 +77,10 @@ pub struct PlaceSeen {
     pub unpacks: bool,
     /// What it answered, or why it did not.
     pub answer: Result<OnPlace, String>,
-    /// Whether it is healthy on the release of the step, or why not; `None`: that is not known.
+    /// Whether it is healthy, or why not; `None`: that is not known.
     pub health: Option<Result<(), String>>,
-    /// Whether its health check tells which release answers.
-    pub tells_release: bool,
+    /// The release that its answer had to name to be healthy; `None` where any may answer.
+    pub named: Option<String>,
 }
 
 /// What stands on a server.

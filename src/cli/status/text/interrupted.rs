@@ -8,37 +8,28 @@ use crate::cli::screen::Screen;
 
 /// As the rest of `status`.
 const WIDTH: usize = 78;
-/// The column of what is said about something.
+/// Where what is said about something begins.
 const COLUMN: usize = 10;
 
 /// The block of an interrupted command.
 pub fn block(open: &Interrupted, screen: Screen, zone: &TimeZone) -> Vec<String> {
-    let told = &open.explained;
-    let mut lines: Vec<String> =
-        wrapped(&title(open), WIDTH).into_iter().map(|line| screen.paint_out(&line, style(open))).collect();
-    lines.extend(about("begun", &begun(open, zone)));
+    let title = wrapped(&title(open), WIDTH).into_iter();
+    let mut lines: Vec<String> = title.map(|line| screen.paint_out(&line, style(open))).collect();
+    lines.extend(beside("begun", &begun(open, zone)));
     if let Some(why) = &open.why {
-        lines.extend(about("failed", why));
+        lines.extend(beside("failed", why));
     }
-    for found in &told.found {
-        lines.extend(about("now", &format!("`{}`: {}", found.host, found.what)));
+    for not in open.undo_failed.iter().flatten() {
+        lines.extend(beside("then", &format!("putting it back: {}", not.said)));
     }
-    for (host, said) in told.undo_failed.iter().flatten() {
-        lines.extend(about("not put", &format!("`{host}` then said: {said}")));
+    for (number, found) in open.found.iter().enumerate() {
+        let word = if number == 0 { "now" } else { "" };
+        lines.extend(beside(word, &format!("`{}` {}", found.host, found.what)));
     }
-    for (number, what) in told.to_do.iter().enumerate() {
-        let head = if number == 0 { "to do" } else { "" };
-        lines.extend(about(head, &format!("{}. {what}", number + 1)));
-    }
-    lines.extend(way("resume", open, &told.resume));
-    lines.extend(way("abort", open, &told.abort));
-    if !told.also.is_empty() {
-        let also: Vec<String> = told.also.iter().map(|verb| format!("`bg {verb}`")).collect();
-        let ends = if also.len() == 1 { "ends" } else { "end" };
-        let text =
-            format!("{} {ends} it too, with all traffic on blue; everything else is refused", also.join(" and "));
-        lines.extend(wrapped(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}")));
-    }
+    lines.extend(to_do(open));
+    lines.extend(way("resume", open, &open.explained.resume));
+    lines.extend(way("abort", open, &open.explained.abort));
+    lines.extend(also(open));
     lines
 }
 
@@ -65,9 +56,7 @@ fn title(open: &Interrupted) -> String {
 fn begun(open: &Interrupted, zone: &TimeZone) -> String {
     let by = format!("{} by {}", time(&open.since, zone), open.by);
     match &open.explained.taken_up {
-        Some((by_other, since)) => {
-            format!("{by}; taken up {} by {}@{}", time(since, zone), by_other.user, by_other.host)
-        }
+        Some((other, since)) => format!("{by}; taken up {} by {}@{}", time(since, zone), other.user, other.host),
         None => by,
     }
 }
@@ -77,30 +66,63 @@ fn time(at: &str, zone: &TimeZone) -> String {
     at.unwrap_or_else(|_| "at an unknown time".to_owned())
 }
 
-/// A word, and beside it what there is to say.
-fn about(word: &str, text: &str) -> Vec<String> {
-    let indent = COLUMN - 2;
+fn to_do(open: &Interrupted) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (number, to_do) in open.to_do.iter().enumerate() {
+        let word = if number == 0 { "to do" } else { "" };
+        let said = wrapped(&to_do.what, WIDTH - COLUMN - 3);
+        for (at, line) in said.into_iter().enumerate() {
+            let head = if at == 0 { format!("{}.", number + 1) } else { String::new() };
+            lines.push(row(if at == 0 { word } else { "" }, &format!("{head:<3}{line}")));
+        }
+        // Broken only where a shell goes on reading, so that it can be copied as it stands.
+        for line in to_do.line.iter().flat_map(|line| line.split_inclusive(" && ")) {
+            lines.push(row("", &format!("     {}", line.trim_end())));
+        }
+    }
+    lines
+}
+
+/// A word in the margin, and what there is to say beside it.
+fn beside(word: &str, text: &str) -> Vec<String> {
     let lines = wrapped(text, WIDTH - COLUMN).into_iter().enumerate();
-    let head = |number: usize| if number == 0 { word } else { "" };
-    lines.map(|(number, line)| format!("  {:<indent$}{line}", head(number))).collect()
+    lines.map(|(number, line)| row(if number == 0 { word } else { "" }, &line)).collect()
+}
+
+fn row(word: &str, text: &str) -> String {
+    let margin = COLUMN - 2;
+    format!("  {word:<margin$}{text}")
 }
 
 fn way(word: &str, open: &Interrupted, way: &Way) -> Vec<String> {
     let command = &open.command;
     let head = match way {
-        Way::Steps(0, _) => format!("  bg {word} would do:"),
-        Way::Steps(first, _) => format!("  bg {word} would go on with step {}:", first + 1),
-        Way::PutBack(back) => format!("  bg {word} would put every balancer back ({back}) and end `{command}`"),
-        Way::AsResume => format!("  bg {word} would do the same"),
-        Way::Refused(why) => format!("  bg {word} is refused: {why}"),
+        Way::Steps(0, _) => format!("bg {word} would do:"),
+        Way::Steps(first, _) => format!("bg {word} would go on with step {}:", first + 1),
+        Way::PutBack(back) => format!("bg {word} would put every balancer back ({back}) and end `{command}`"),
+        Way::AsResume => format!("bg {word} would do the same"),
+        Way::Refused(why) => format!("bg {word} is refused: {why}"),
     };
-    let head = wrapped(&head, WIDTH - 2).into_iter().map(|line| format!("  {line}"));
-    let steps = way.steps();
-    let steps = steps.lines().flat_map(|line| {
-        let (number, step) = line.split_at(line.find(' ').map_or(0, |_| 5.min(line.len())));
-        let lines = wrapped(step, WIDTH - COLUMN).into_iter().enumerate().collect::<Vec<_>>();
-        let number = number.to_owned();
-        lines.into_iter().map(move |(at, line)| format!("  {:<8}{line}", if at == 0 { number.as_str() } else { "" }))
-    });
-    head.chain(steps).collect()
+    let mut lines: Vec<String> = wrapped(&head, WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect();
+    for step in way.steps().lines() {
+        let (number, what) = step.trim_start().split_once(' ').unwrap_or_default();
+        for (at, line) in wrapped(what, WIDTH - COLUMN - 1).into_iter().enumerate() {
+            let number = if at == 0 { number } else { "" };
+            lines.push(format!("{number:>COLUMN$} {line}"));
+        }
+    }
+    lines
 }
+
+fn also(open: &Interrupted) -> Vec<String> {
+    let also: Vec<String> = open.explained.also.iter().map(|verb| format!("`bg {verb}`")).collect();
+    let text = match also.len() {
+        0 => return Vec::new(),
+        1 => format!("{} ends it too, with all traffic on blue", also[0]),
+        _ => format!("{} end it too, with all traffic on blue", also.join(" and ")),
+    };
+    wrapped(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -116,17 +116,23 @@ fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen)
     lines
 }
 
-/// Lines of at most `width` characters, broken at blanks.
+/// Lines of at most `width` characters, broken at blanks; a longer word is cut.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
+        let mut rest: Vec<char> = word.chars().collect();
         match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < width => {
+            Some(line) if line.chars().count() + rest.len() < width => {
                 line.push(' ');
                 line.push_str(word);
+                continue;
             }
-            _ => lines.push(word.to_owned()),
+            _ => {}
         }
+        while rest.len() > width {
+            lines.push(rest.drain(..width).collect());
+        }
+        lines.push(rest.into_iter().collect());
     }
     lines
 }

@@ -142,7 +142,7 @@ fn place(host: &str, half: Half, on: OnPlace) -> PlaceSeen {
         unpacks: true,
         answer: Ok(on),
         health: Some(Ok(())),
-        tells_release: false,
+        named: None,
     }
 }
 

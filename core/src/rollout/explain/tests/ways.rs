@@ -97,17 +97,18 @@ fn undo_failed_names_the_hosts_and_what_a_person_does() {
     assert_eq!(told.resume, Way::PutBack(blue()));
     assert!(matches!(told.abort, Way::Steps(0, _)));
     assert_eq!(told.to_do.len(), 4, "{:#?}", told.to_do);
-    assert!(told.to_do[0].starts_with("bring `lb2` back"), "{:#?}", told.to_do);
-    assert!(told.to_do[1].starts_with("`bg resume`"), "{:#?}", told.to_do);
-    let by_hand = format!("`cd /etc/nginx/bg/shop/live && ln -s gen/{back} back && mv -T back current`");
-    assert!(told.to_do[2].contains(&by_hand) && told.to_do[2].contains("console of `lb2`"), "{:#?}", told.to_do);
-    assert!(told.to_do[3].contains("gone for good"), "{:#?}", told.to_do);
+    assert!(told.to_do[0].what.starts_with("bring `lb2` back"), "{:#?}", told.to_do);
+    assert!(told.to_do[1].what.starts_with("`bg resume`"), "{:#?}", told.to_do);
+    let by_hand = format!("cd /etc/nginx/bg/shop/live && ln -s gen/{back} back && mv -T back current");
+    assert!(told.to_do[2].what.contains("console of `lb2`"), "{:#?}", told.to_do);
+    assert_eq!(told.to_do[2].line, Some(by_hand));
+    assert!(told.to_do[3].what.contains("gone for good"), "{:#?}", told.to_do);
 
     // It answers again, and has the new traffic still.
     let lb2 = balancer("lb2", back - 1, &green(), &[back - 1, back]);
     let told = site.explain(&only([lb1.clone(), lb2]));
-    assert!(told.to_do[0].starts_with("every balancer answers again: `bg resume`"), "{:#?}", told.to_do);
-    assert!(told.found[1].what.starts_with("switched: "), "{:?}", told.found);
+    assert!(told.to_do[0].what.starts_with("every balancer answers again, so `bg resume`"), "{:#?}", told.to_do);
+    assert!(told.found[1].what.starts_with("is switched: "), "{:?}", told.found);
     // It was put back by hand: there is nothing left but to say so.
     let lb2 = balancer("lb2", back, &blue(), &[back - 1, back]);
     assert_eq!(site.explain(&only([lb1, lb2])).to_do.len(), 1);
