@@ -1,7 +1,12 @@
 //! What the documents say is what the program does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const BEGIN: &str = "<!-- stages: begin -->\n";
 const END: &str = "<!-- stages: end -->\n";
@@ -38,4 +43,78 @@ fn the_readme_explains_the_name_before_its_first_command() {
     let text = fs::read_to_string(path).unwrap();
     let name = text.find("eval \"$(bluegreen shell bash)\"").unwrap();
     assert!(text.find("$ bg ").unwrap() > name);
+}
+
+/// The texts of the program, each string as it is printed: a line that goes on is joined, an escaped quote is a quote.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut dirs = vec![folder("src"), folder("core/src")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                dirs.extend((name != "tests" && name != "snapshots").then_some(path));
+            } else if name.ends_with(".rs") && !name.contains("tests") {
+                let file = fs::read_to_string(&path).unwrap();
+                text.push_str(file.split("#[cfg(test)]\nmod tests {").next().unwrap());
+            }
+        }
+    }
+    let mut lines = text.split("\\\n");
+    let mut joined = lines.next().unwrap().to_owned();
+    lines.for_each(|line| joined.push_str(line.trim_start()));
+    joined.replace("\\\"", "\"")
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The cells of every row of the tables in a document.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn what_operations_quotes_is_what_the_program_says() {
+    let text = fs::read_to_string(folder("docs/operations.md")).unwrap();
+    let sources = sources();
+    let mut missing = Vec::new();
+    for row in rows(&text) {
+        assert_eq!(row.len(), 4, "{row:?}");
+        missing.extend(quoted(row[1]).into_iter().filter(|said| !said.starts_with("bg ") && !sources.contains(said)));
+    }
+    assert_eq!(missing, Vec::<&str>::new(), "the program says no such thing");
+}
+
+#[test]
+fn operations_has_every_exit_code_and_no_other() {
+    let text = fs::read_to_string(folder("docs/operations.md")).unwrap();
+    let codes = fs::read_to_string(folder("src/engine/drive.rs")).unwrap();
+    let codes = codes.split_once("pub enum Exit {").unwrap().1.split_once("\n}").unwrap().0;
+    let known: BTreeSet<&str> =
+        codes.lines().filter_map(|line| Some(line.split_once(" = ")?.1.trim_end_matches(','))).collect();
+    let ended = rows(&text).into_iter().flat_map(|row| row[0].split("**").skip(1).step_by(2).collect::<Vec<_>>());
+    let found: BTreeSet<&str> = ended.filter(|code| code.parse::<u32>().is_ok()).collect();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn every_command_that_operations_names_exists() {
+    let text = fs::read_to_string(folder("docs/operations.md")).unwrap();
+    let typed: BTreeSet<&str> = quoted(&text).into_iter().filter_map(|words| words.strip_prefix("bg ")).collect();
+    assert!(typed.len() > 10, "{typed:?}");
+    for words in typed {
+        // What it would do is not wanted here, only whether these words are known to it.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bg"));
+        let ran = command.args(words.split_whitespace()).arg("--help").output().unwrap();
+        assert!(ran.status.success(), "`bg {words}`: {}", String::from_utf8_lossy(&ran.stderr));
+    }
 }
