@@ -18,8 +18,12 @@ use super::output::{Tail, last_lines};
 
 /// For the key exchange and the login, beyond the time that a connection may take: PAM and slow DNS on the server.
 const LOGIN: Duration = Duration::from_secs(15);
-/// A dead network is noticed after three unanswered questions.
-const ALIVE_INTERVAL_SECONDS: u32 = 5;
+/// A dead network is noticed after three unanswered questions, that is within about twice the connect timeout: who says that
+/// hosts answer within two seconds need not wait twenty for one that fell silent. What comes over a slow, busy line counts
+/// as an answer, and every running command is heard once a second.
+const ALIVE_QUESTIONS: u32 = 3;
+/// The longest pause between two such questions.
+const ALIVE_INTERVAL_SECONDS: u128 = 5;
 /// How long a master may take to leave by itself once its stdin is closed.
 const LEAVE: Duration = Duration::from_secs(1);
 /// What ssh said last, kept for messages.
@@ -37,7 +41,6 @@ const OPTIONS: &[&str] = &[
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "NoHostAuthenticationForLocalhost=no",
-    "ServerAliveCountMax=3",
     "RemoteCommand=none",
     "RequestTTY=no",
     "StdinNull=no",
@@ -130,7 +133,11 @@ fn text(said: &Mutex<Tail>) -> String {
 fn arguments(host: &str, settings: &SshSettings, socket: &Path) -> Vec<String> {
     let mut arguments = vec!["-M".to_owned(), "-T".to_owned(), "-S".to_owned(), socket.display().to_string()];
     let seconds = settings.connect_timeout.as_millis().div_ceil(1000).max(1);
-    let timed = [format!("ConnectTimeout={seconds}"), format!("ServerAliveInterval={ALIVE_INTERVAL_SECONDS}")];
+    let timed = [
+        format!("ConnectTimeout={seconds}"),
+        format!("ServerAliveInterval={}", (seconds / 2).clamp(1, ALIVE_INTERVAL_SECONDS)),
+        format!("ServerAliveCountMax={ALIVE_QUESTIONS}"),
+    ];
     for option in OPTIONS.iter().map(|option| (*option).to_owned()).chain(timed) {
         arguments.extend(["-o".to_owned(), option]);
     }
@@ -300,6 +307,15 @@ mod tests {
             assert!(format!("{error:?}").starts_with(kind), "{said} -> {error:?}");
             assert!(error.to_string().contains("`web1`") && !error.to_string().contains('\r'), "{error}");
             assert!(error.is_unreachable() && error.hint().is_some());
+        }
+    }
+
+    #[test]
+    fn a_silent_host_is_given_up_within_twice_the_connect_timeout() {
+        for (connect_ms, interval) in [(100, 1), (2_000, 1), (6_500, 3), (10_000, 5), (60_000, 5)] {
+            let settings = SshSettings { connect_timeout: Duration::from_millis(connect_ms), ..SshSettings::default() };
+            let arguments = arguments("lb1", &settings, Path::new("/tmp/s"));
+            assert!(arguments.contains(&format!("ServerAliveInterval={interval}")), "{connect_ms}: {arguments:?}");
         }
     }
 
