@@ -72,11 +72,18 @@ impl Connection {
     pub(crate) async fn run(&self, run: Run, sink: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<i32, HostError> {
         // Never closed, and every holder is bounded.
         let _permit = self.sessions.acquire().await;
+        let name = run.name;
         let result = Conversation::hold(&self.session, &self.host, run, sink).await;
-        if matches!(result, Err(HostError::Lost { .. })) {
+        if matches!(result, Err(HostError::Lost { .. } | HostError::NoSession { .. })) {
             self.settle().await;
         }
-        result
+        match result {
+            // The connection ended while the session was opened: the host may have begun the command all the same.
+            Err(HostError::NoSession { .. }) if !self.is_alive() => {
+                Err(HostError::Lost { host: self.host.clone(), name, tail: String::new() })
+            }
+            result => result,
+        }
     }
 
     /// The sessions of a broken connection end a moment before its master does: the next use must not meet a dying one.
