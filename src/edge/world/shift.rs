@@ -13,7 +13,7 @@ use crate::{
         balancer::{Error, Generation, Look, Standing, two_phase::Each},
         host::fan_out,
     },
-    engine::{Effect, Failure, Survey, Work, named},
+    engine::{Effect, Failure, Survey, Work, and_then, named},
 };
 
 impl Live {
@@ -217,7 +217,7 @@ fn unprepared(error: &Error) -> Failure {
         false => format!("`{}` could not be prepared: {}", error.host, error.kind),
     };
     let hint = error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host));
-    Failure::new(effect, format!("{what}. No balancer was switched and no server was touched")).hint(hint)
+    Failure::new(effect, and_then(&what, "no balancer was switched and no server was touched")).hint(hint)
 }
 
 /// Refuses a tree of another journal, and a generation that this journal never chose.
