@@ -5,4 +5,7 @@
 #[path = "../rollout/desk.rs"]
 mod desk;
 mod hosts;
+mod lines;
 mod links;
+mod phase;
+mod power;

@@ -123,7 +123,7 @@ impl Fleet {
     pub fn slow_ssh(&self, ms: u64, lose_one_in: u64) -> Result<()> {
         let (binary, count) = (self.site.programs.playground.display(), self.dir().join("connections"));
         let line = format!(
-            "  ProxyCommand exec {binary} slow --ms {ms} --lose-one-in {lose_one_in} --count {} %h %p\n",
+            "  ProxyCommand {binary} slow --ms {ms} --lose-one-in {lose_one_in} --count {} %h %p\n",
             count.display()
         );
         let path = self.ssh_config();
@@ -206,6 +206,16 @@ impl Fleet {
         let mut command = self.bg_command(args)?;
         command.envs(machine::clock(offset));
         Running::start(command)?.wait(self.site.options.bound)
+    }
+
+    /// How many packets the desk has exchanged with all hosts: it says whether a conversation has come to rest.
+    pub fn desk_packets(&self) -> u64 {
+        self.site.network.as_ref().map_or(0, Network::desk_packets)
+    }
+
+    /// Does this with the clients' network: what it asks, and the threads that it starts.
+    pub fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        self.network()?.as_client(work)
     }
 
     /// GET / from a balancer's public port, as one of the clients.

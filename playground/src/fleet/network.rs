@@ -121,6 +121,14 @@ impl Network {
         Space::of(self.plugged(host)?.machine.first())?.within(work)
     }
 
+    /// How many packets the desk has exchanged with anybody.
+    pub(super) fn desk_packets(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/net/dev", self.desk.0.pid)).unwrap_or_default();
+        let cable = text.lines().find_map(|line| line.trim_start().strip_prefix("eth0:")).unwrap_or_default();
+        // Received and sent: the second and the tenth column.
+        cable.split_whitespace().skip(1).step_by(8).filter_map(|count| count.parse::<u64>().ok()).sum()
+    }
+
     /// Does this with the clients' network.
     pub(super) fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         Space::of(self.client.pid)?.within(work)

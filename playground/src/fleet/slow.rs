@@ -15,6 +15,9 @@ use crate::error::{Error, Naming, Result};
 /// What may be on its way at once, in pieces: far more than a window of ssh's at any delay that is asked for.
 const ON_ITS_WAY: usize = 4096;
 
+/// Of every so many, counted from zero, this one is lost.
+const LOST: u64 = 2;
+
 /// One connection over a bad line.
 #[derive(Debug, clap::Args)]
 pub struct Slow {
@@ -41,8 +44,8 @@ impl Slow {
         let number = self.number()?;
         let one_way = Duration::from_millis(self.ms / 2);
         thread::sleep(2 * one_way);
-        // The middle one, so that the first connections of a test are no special case.
-        if self.lose_one_in > 0 && number % self.lose_one_in == self.lose_one_in / 2 {
+        // An early one, so that no test is too short for it.
+        if self.lose_one_in > 0 && number % self.lose_one_in == LOST % self.lose_one_in {
             return Err(Error::Unknown(format!("connection {number} was lost, as asked")));
         }
         let to = format!("{}:{}", self.host, self.port);

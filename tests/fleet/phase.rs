@@ -1,0 +1,172 @@
+//! The phases of a command, each held for as long as it takes to do harm.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bg_playground::{Fleet, Ran, Running, until};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::{
+    desk::{SOON, start_until},
+    hosts::{hold, slow_requests},
+};
+
+/// How long requests are under way that a drain waits for.
+const SLOW_REQUEST_MS: u64 = 3_000;
+
+/// Whoever has said nothing for so long, though it was asked nothing, has said it all.
+const REST: Duration = Duration::from_millis(250);
+
+/// Where a deploy or a shift is, as far as `lb2` and the green server `web2` go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before it begins.
+    Before,
+    /// lb2 has got the trees and has not put them in their place.
+    Preparing,
+    /// lb2 is prepared; lb1 is not yet, so nothing is switched.
+    Prepared,
+    /// lb1 is switched; lb2 has got the command and does not carry it out yet.
+    Committing,
+    /// Requests are in flight to green.
+    Draining,
+    /// A part of the release is on web2.
+    Uploading,
+    /// The restart runs on web2.
+    Activating,
+    /// web2 runs the release and is not healthy yet. (The release must be slow to become so.)
+    Checking,
+}
+
+/// A command that is held in a phase.
+pub struct Held {
+    words: String,
+    running: Option<Running>,
+    locks: Vec<Flock<File>>,
+    file: Option<PathBuf>,
+}
+
+impl Held {
+    /// Lets it go on.
+    pub fn let_go(&mut self) {
+        self.locks.clear();
+        if let Some(file) = self.file.take() {
+            fs::remove_file(file).unwrap();
+        }
+    }
+
+    /// Lets it go on, to its end.
+    pub fn go_on(mut self, site: &Fleet) -> Ran {
+        self.let_go();
+        match self.running {
+            Some(running) => running.wait(SOON).unwrap(),
+            None => site.bg(self.words.split_whitespace()).unwrap(),
+        }
+    }
+}
+
+impl Phase {
+    /// Starts `bg WORDS` and holds it in this phase.
+    pub fn enter(self, site: &Fleet, words: &str) -> Held {
+        let mut held = Held { words: words.to_owned(), running: None, locks: Vec::new(), file: None };
+        match self {
+            Phase::Before => {}
+            Phase::Preparing => {
+                held.locks.push(lock(site, "lb2"));
+                let before = generations(site, "lb2");
+                held.running = Some(start_until(site, words, 0));
+                eventually("the trees on lb2", || generations(site, "lb2") != before);
+            }
+            Phase::Prepared => {
+                held.locks.push(lock(site, "lb1"));
+                held.running = Some(start_until(site, words, 0));
+                prepared(site);
+            }
+            Phase::Committing => {
+                let first = lock(site, "lb1");
+                let before = current(site, "lb1");
+                held.running = Some(start_until(site, words, 0));
+                prepared(site);
+                held.locks.push(lock(site, "lb2"));
+                drop(first);
+                eventually("lb1's switch", || current(site, "lb1") != before);
+            }
+            Phase::Draining => {
+                drop(slow_requests(site, SLOW_REQUEST_MS));
+                held.running = Some(start_until(site, words, 2));
+            }
+            Phase::Uploading => {
+                held.running = Some(start_until(site, words, 3));
+                eventually("a part of the upload", || part_of_upload(site) > 0);
+            }
+            Phase::Activating => {
+                fs::write(hold(site), "").unwrap();
+                held.file = Some(hold(site));
+                held.running = Some(start_until(site, words, 4));
+                let restarts = |site: &Fleet| site.processes().iter().any(|it| it.command.contains("hold ]; do"));
+                eventually("the restart", || restarts(site));
+            }
+            Phase::Checking => held.running = Some(start_until(site, words, 5)),
+        }
+        held
+    }
+}
+
+/// Short pauses: what follows is to happen at once.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < SOON, "{what} did not come");
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// Waits for the balancer's lock and holds it: no script of bg's changes its tree meanwhile.
+pub fn lock(site: &Fleet, balancer: &str) -> Flock<File> {
+    let file = File::open(site.balancer(balancer).bg_dir.join("live/.lock")).unwrap();
+    Flock::lock(file, FlockArg::LockExclusive).unwrap()
+}
+
+/// Where `current` leads on a balancer.
+pub fn current(site: &Fleet, balancer: &str) -> PathBuf {
+    fs::read_link(site.balancer(balancer).bg_dir.join("live/current")).unwrap()
+}
+
+fn generations(site: &Fleet, balancer: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.balancer(balancer).bg_dir.join("live/gen")).unwrap().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    found.sort();
+    found
+}
+
+/// lb2 has a generation beyond its current one and the one prepared with that, and nothing half made.
+fn prepared(site: &Fleet) {
+    let current: u64 = current(site, "lb2").file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let is_new =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse().is_ok_and(|n: u64| n > current + 1);
+    let is_temporary = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(".tmp");
+    until(SOON, "preparing lb2", || {
+        let all = generations(site, "lb2");
+        (all.iter().any(is_new) && !all.iter().any(is_temporary)).then_some(())
+    })
+    .unwrap();
+    // Its answer has come, too: it says nothing more. (The other one, which is held, is heard once a second.)
+    let (mut packets, mut since) = (site.desk_packets(), Instant::now());
+    eventually("a rest", || {
+        if packets != site.desk_packets() {
+            (packets, since) = (site.desk_packets(), Instant::now());
+        }
+        since.elapsed() > REST
+    });
+}
+
+/// How much of an upload is on web2.
+pub fn part_of_upload(site: &Fleet) -> u64 {
+    let entries = fs::read_dir(site.place("web2").root.join("releases")).into_iter().flatten().flatten();
+    let parts = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".part"));
+    parts.filter_map(|part| Some(part.metadata().ok()?.len())).max().unwrap_or(0)
+}
