@@ -14,6 +14,7 @@ use super::{error::CliError, templates};
 use crate::{
     edge::journal::{self, Reading},
     engine::{Exit, Outcome},
+    site::ssh_settings,
 };
 
 /// The folder that inventories are looked for in.
@@ -54,7 +55,7 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
 impl Located {
     /// The site's journal, without its lock.
     pub async fn journal(&self) -> Result<Reading, CliError> {
-        let store = journal::store(&self.inventory.journal, &self.base);
+        let store = journal::store(&self.inventory.journal, &self.base, ssh_settings(&self.inventory, &self.base));
         journal::read(store.as_ref()).await.map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
     }
 }

@@ -110,7 +110,7 @@ impl Site {
             packed: Default::default(),
             living: Default::default(),
         };
-        let store = journal::store(&inventory.journal, &base);
+        let store = journal::store(&inventory.journal, &base, ssh_settings(&inventory, &base));
         let patience = Patience::default();
         Site { inventory, base, cwd, interrupted, store, patience, has_lock: AtomicBool::new(false), world }
     }

@@ -5,6 +5,7 @@ mod deploy;
 mod digest;
 mod finding;
 mod health;
+mod journal;
 mod pattern;
 mod places;
 mod pools;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::reader::{Table, Value, Wrong};
 use super::types::{Balancer, CanaryKey, Inventory, JournalLocation, Ssh};
-use super::{pools, ranges, scalar, segments};
+use super::{journal, pools, ranges, scalar, segments};
 
 /// Every shift is prepared and committed on all of them; more is taken for a slip in a range.
 const MAX_BALANCERS: usize = 1_000;
@@ -33,19 +33,9 @@ fn site(short_name: &str, file: &Table<'_>) -> (String, JournalLocation) {
     let table = file.require("site", "`[site]` with `name = \"shop\"`").and_then(|site| site.table());
     let Some(table) = table else { return (STAND_IN.to_owned(), default) };
     let name = table.require("name", "`name = \"shop\"`").and_then(|name| name.string(scalar::site_name));
-    let journal = table.get("journal").and_then(|journal| journal.string(journal_location));
+    let journal = table.get("journal").and_then(|journal| journal.string(journal::location));
     table.finish();
     (name.unwrap_or_else(|| STAND_IN.to_owned()), journal.unwrap_or(default))
-}
-
-fn journal_location(text: &str) -> Result<JournalLocation, Wrong> {
-    let text = scalar::line(text)?;
-    match text.strip_prefix("file:") {
-        Some(path) if !path.trim().is_empty() => Ok(JournalLocation::File(path.to_owned())),
-        Some(_) => Err(Wrong::new("names no directory", "a path belongs behind `file:`")),
-        None => Err(Wrong::new("is not a known kind of journal", "must be `file:` and a directory on this machine")
-            .help("such as \"file:.bg/production\"")),
-    }
 }
 
 fn ssh(file: &Table<'_>) -> Ssh {

@@ -32,6 +32,13 @@ pub struct Inventory {
 pub enum JournalLocation {
     /// `file:PATH`, a directory on this machine, as written.
     File(String),
+    /// `ssh:HOST:PATH`, a directory on a host.
+    Ssh {
+        /// How ssh reaches it.
+        host: String,
+        /// Absolute, without a `/` at its end.
+        path: String,
+    },
 }
 
 /// `[ssh]`: how hosts are reached.

@@ -3,19 +3,25 @@
 mod file;
 mod open;
 mod records;
+mod ssh;
 mod store;
 
 use std::{path::Path, sync::Arc};
 
 use bluegreen_core::inventory::JournalLocation;
 
+use super::host::SshSettings;
+
 pub use file::FileStore;
 pub use open::{OpenError, OpenJournal, Patience, Reading, read, take_turn};
+pub use ssh::{LEASE, SshStore};
 pub use store::{End, Store, StoreError};
 
-/// The journal at `location`; nothing is contacted yet. Relative paths are below `base`.
-pub fn store(location: &JournalLocation, base: &Path) -> Arc<dyn Store> {
+/// The journal at `location`; nothing is contacted yet. Relative paths are below `base`; `ssh` says how
+/// hosts are reached.
+pub fn store(location: &JournalLocation, base: &Path, ssh: SshSettings) -> Arc<dyn Store> {
     match location {
         JournalLocation::File(path) => Arc::new(FileStore::new(base.join(path))),
+        JournalLocation::Ssh { host, path } => Arc::new(SshStore::new(host, path, ssh)),
     }
 }

@@ -81,9 +81,8 @@ pub struct Reading {
 
 /// Reads the journal without taking its lock. A missing journal is an empty one.
 pub async fn read(store: &dyn Store) -> Result<Reading, OpenError> {
-    // In this order: whoever appended what was read is still in the queue, or has ended.
-    let queue = store.queue().await?;
-    let Records { entries, state, warning, .. } = parse(&store.name(), &store.read().await?)?;
+    let (queue, records) = store.look().await?;
+    let Records { entries, state, warning, .. } = parse(&store.name(), &records)?;
     Ok(Reading { entries, state, warning, queue })
 }
 

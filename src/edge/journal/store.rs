@@ -47,6 +47,12 @@ pub trait Store: Send + Sync {
     /// Who lives and wants the lock, in order.
     async fn queue(&self) -> Result<Queue, StoreError>;
 
+    /// Both at once, the queue first: whoever appended what was read is still in it, or has ended.
+    async fn look(&self) -> Result<(Queue, Vec<u8>), StoreError> {
+        let queue = self.queue().await?;
+        Ok((queue, self.read().await?))
+    }
+
     /// Takes a place at the end of the queue and keeps it while this process lives; returns the ticket's id. Makes the
     /// journal's place (a directory) when it is missing. Not called again before [`Store::leave`].
     async fn enter(&self, ticket: &Ticket) -> Result<String, StoreError>;

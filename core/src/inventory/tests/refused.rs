@@ -181,6 +181,10 @@ shows!(
     with("[canary]\nkey = \"header:\""),
     changed("name =", "journal = \"etcd:http://e1:2379/bg\"\nname ="),
     changed("name =", "journal = \"file:\"\nname ="),
+    changed("name =", "journal = \"ssh:lb1\"\nname ="),
+    changed("name =", "journal = \"ssh:lb1:~/bg\"\nname ="),
+    changed("name =", "journal = \"ssh:deploy@lb1:/var/lib/bg\"\nname ="),
+    changed("name =", "journal = \"ssh:lb1:/var/../bg\"\nname ="),
 );
 
 shows!(

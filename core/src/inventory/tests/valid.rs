@@ -45,6 +45,11 @@ fn the_journal_is_named_after_the_inventory_unless_it_says_otherwise() {
     assert_eq!(good(GOOD).journal, JournalLocation::File(".bg/production".to_owned()));
     let elsewhere = changed("name = \"shop\"", "name = \"shop\"\njournal = \"file:/var/lib/bg/shop\"");
     assert_eq!(good(&elsewhere).journal, JournalLocation::File("/var/lib/bg/shop".to_owned()));
+    for (host, text) in [("lb1", "ssh:lb1:/var/lib/bg/shop"), ("2001:db8::7", "ssh:2001:db8::7:/var/lib/bg/shop/")] {
+        let shared = changed("name = \"shop\"", &format!("name = \"shop\"\njournal = \"{text}\""));
+        let (host, path) = (host.to_owned(), "/var/lib/bg/shop".to_owned());
+        assert_eq!(good(&shared).journal, JournalLocation::Ssh { host, path });
+    }
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! The kinds of journal, each made fresh for one test.
+
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use bluegreen::edge::{
+    host::SshSettings,
+    journal::{FileStore, OpenError, OpenJournal, Patience, SshStore, Store, take_turn},
+};
+use bluegreen_core::{
+    lock::Ticket,
+    rollout::{By, Event},
+};
+
+use crate::sshd::Sshd;
+
+/// What a child process of the tests is told by: which journal it holds.
+const HOLD: &str = "BG_TEST_HOLD";
+/// Long enough for a loaded machine not to lose it, short enough to wait for.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// More than anything here takes.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// One journal, and how operators reach it.
+pub struct Kind {
+    /// Where its files lie.
+    pub dir: PathBuf,
+    /// What a child process opens it by: a directory, and for `ssh` the config.
+    location: String,
+    _keep: Vec<Box<dyn Any + Send + Sync>>,
+}
+
+/// A journal in a directory.
+pub fn file() -> Kind {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("var/journal");
+    Kind { location: dir.display().to_string(), dir, _keep: vec![Box::new(temp)] }
+}
+
+/// A journal on a host.
+pub fn ssh() -> Kind {
+    ssh_on(Sshd::start(""))
+}
+
+/// The same on this one.
+pub fn ssh_on(sshd: Sshd) -> Kind {
+    let dir = sshd.path("var/journal");
+    let location = format!("{} {}", dir.display(), sshd.path("ssh_config").display());
+    Kind { dir, location, _keep: vec![Box::new(sshd)] }
+}
+
+/// What reaches the host `box` by this config.
+pub fn ssh_store(dir: &Path, config: &Path) -> SshStore {
+    let settings = SshSettings {
+        config: Some(config.to_owned()),
+        connect_timeout: Duration::from_secs(5),
+        ..SshSettings::default()
+    };
+    SshStore::new("box", dir.to_str().unwrap(), settings).with_lease(LEASE)
+}
+
+fn store_at(location: &str) -> Arc<dyn Store> {
+    match location.split_once(' ') {
+        None => Arc::new(FileStore::new(location.into())),
+        Some((dir, config)) => Arc::new(ssh_store(Path::new(dir), Path::new(config))),
+    }
+}
+
+impl Kind {
+    /// As another operator reaches it.
+    pub fn store(&self) -> Arc<dyn Store> {
+        store_at(&self.location)
+    }
+
+    /// The records' file.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal.jsonl")
+    }
+
+    /// A process of its own that holds the lock until it is killed.
+    pub fn holder(&self) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "kinds::holds_the_lock_when_it_is_told_to", "--nocapture"]).env(HOLD, &self.location);
+        command
+    }
+}
+
+/// Not a test: what [`Kind::holder`] runs. Appends again and again, and ends when it is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_the_lock_when_it_is_told_to() {
+    use bluegreen::engine::Journal as _;
+    let Ok(location) = std::env::var(HOLD) else { return };
+    let store = store_at(&location);
+    let mut journal = open(&store, "hold").await.unwrap();
+    journal.append(created()).await.unwrap();
+    for n in 0.. {
+        if let Err(error) = journal.append(synced(n)).await {
+            panic!("{error}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub fn by() -> By {
+    By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 }
+}
+
+pub fn ticket(command: &str) -> Ticket {
+    Ticket { by: by(), command: command.to_owned(), release: None, since: "2026-01-01T00:00:00Z".to_owned() }
+}
+
+pub fn created() -> Vec<Event> {
+    vec![Event::SiteCreated { site: "shop".to_owned(), journal: "j1".to_owned() }]
+}
+
+pub fn synced(n: u32) -> Vec<Event> {
+    vec![Event::Synced { digest: format!("d{n}"), hosts: Vec::new() }]
+}
+
+/// Takes the lock at once or not at all, and opens the journal.
+pub async fn open(store: &Arc<dyn Store>, command: &str) -> Result<OpenJournal, OpenError> {
+    open_within(store, command, None).await
+}
+
+/// The same, waiting so long.
+pub async fn open_within(
+    store: &Arc<dyn Store>,
+    command: &str,
+    wait: Option<Duration>,
+) -> Result<OpenJournal, OpenError> {
+    let patience = Patience { wait, skip_superseded: false };
+    take_turn(store.as_ref(), &ticket(command), patience, &mut |_| false).await?;
+    OpenJournal::open(store.clone(), by()).await
+}
