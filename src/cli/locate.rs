@@ -12,7 +12,10 @@ use bluegreen_core::{
 
 use super::{error::CliError, templates};
 use crate::{
-    edge::journal::{self, Reading},
+    edge::{
+        host::SshSettings,
+        journal::{self, Reading},
+    },
     engine::{Exit, Outcome},
     site::ssh_settings,
 };
@@ -55,7 +58,12 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
 impl Located {
     /// The site's journal, without its lock.
     pub async fn journal(&self) -> Result<Reading, CliError> {
-        let store = journal::store(&self.inventory.journal, &self.base, ssh_settings(&self.inventory, &self.base));
+        self.journal_by(ssh_settings(&self.inventory, &self.base)).await
+    }
+
+    /// The same, its host reached as `ssh` says.
+    pub async fn journal_by(&self, ssh: SshSettings) -> Result<Reading, CliError> {
+        let store = journal::store(&self.inventory.journal, &self.base, ssh);
         journal::read(store.as_ref()).await.map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
     }
 }

@@ -11,4 +11,5 @@ mod journey;
 mod kills;
 mod operators;
 mod servers;
+mod shared;
 mod table;

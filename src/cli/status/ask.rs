@@ -26,7 +26,7 @@ use crate::site::explain::{More, ask_more, on_balancer, on_place};
 /// For one round with one host, its connection included: what is unknown then is said to be. A host that does not answer at
 /// all is given up much sooner, by the connect timeout; this is for one that answers over a slow line, where a login with
 /// its eight round trips takes some seconds.
-const ROUND: Duration = Duration::from_secs(8);
+pub(super) const ROUND: Duration = Duration::from_secs(8);
 
 /// One server as it was found.
 #[derive(Debug, Clone, Serialize)]

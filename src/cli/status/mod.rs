@@ -7,10 +7,12 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
+use bluegreen_core::half::Half;
 use jiff::{Timestamp, tz::TimeZone};
+use tokio::time::timeout;
 
 use self::{
-    ask::Asking,
+    ask::{Asking, ROUND},
     report::{Journal, Report},
 };
 use super::{
@@ -19,7 +21,11 @@ use super::{
     locate::Located,
     remote::{hosts, listen, runtime},
 };
-use crate::{edge::host::Hosts, engine::Exit};
+use crate::{
+    edge::host::{Hosts, SshSettings},
+    engine::{Exit, Outcome},
+    site::ssh_settings,
+};
 
 /// Between two drawings of `--watch`.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -59,7 +65,9 @@ async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) 
 }
 
 async fn report(located: &Located, hosts: &Hosts) -> Report {
-    let journal = read_journal(located).await;
+    // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
+    let names = all_hosts(located);
+    let (journal, _) = tokio::join!(read_journal(located), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let state = journal.state.as_ref();
     let is_interrupted = journal.holder.is_none() && state.is_some_and(|state| state.open.is_some());
@@ -69,7 +77,10 @@ async fn report(located: &Located, hosts: &Hosts) -> Report {
 }
 
 async fn read_journal(located: &Located) -> Journal {
-    match located.journal().await {
+    let settings = ssh_settings(&located.inventory, &located.base);
+    let reading = located.journal_by(SshSettings { connect_timeout: CONNECT, ..settings });
+    let late = || Outcome::new(Exit::Failed, format!("the journal was not read within {} s", ROUND.as_secs())).into();
+    match timeout(ROUND, reading).await.unwrap_or_else(|_| Err(late())) {
         Ok(reading) => Journal {
             recent: recent::changes(&reading.entries, Timestamp::now()),
             state: Some(reading.state),
@@ -78,6 +89,12 @@ async fn read_journal(located: &Located) -> Journal {
         },
         Err(error) => Journal { state: None, holder: None, problem: Some(error.to_string()), recent: Vec::new() },
     }
+}
+
+fn all_hosts(located: &Located) -> Vec<String> {
+    let balancers = located.inventory.balancers.iter().map(|balancer| balancer.host.clone());
+    let places = Half::ALL.into_iter().flat_map(|half| located.inventory.places(half));
+    balancers.chain(places.map(|(_, place)| place.host.clone())).collect()
 }
 
 /// Whether somebody reads it.

@@ -1,0 +1,125 @@
+//! Two operators at two desks, and the journal on a balancer.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use bg_playground::{Playground, until};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::desk::{SOON, bg, hold_restarts, journal, kill_at, small, start_until, status};
+
+/// Another directory with the same inventory, and nothing else of the first one's.
+struct Desk<'a> {
+    site: &'a Playground,
+    dir: PathBuf,
+}
+
+impl Desk<'_> {
+    fn new(site: &Playground) -> Desk<'_> {
+        let dir = site.dir().join("another desk");
+        fs::create_dir_all(dir.join("inventory")).unwrap();
+        fs::copy(site.inventory_file(), dir.join("inventory/shop.toml")).unwrap();
+        for shared in ["ssh_config", "dist"] {
+            symlink(site.dir().join(shared), dir.join(shared)).unwrap();
+        }
+        Desk { site, dir }
+    }
+
+    #[track_caller]
+    fn bg(&self, words: &str, code: i32) -> String {
+        let Output { status, stdout, stderr } =
+            self.site.bg_command(words.split_whitespace()).unwrap().current_dir(&self.dir).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(code), "bg {words}: {said}");
+        if words.contains("--json") { String::from_utf8_lossy(&stdout).into_owned() } else { said }
+    }
+
+    #[track_caller]
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.bg("status --json", 0)).unwrap()
+    }
+}
+
+/// A small site whose journal is on its balancer, in a directory that does not exist yet.
+fn shared() -> (Playground, PathBuf) {
+    let site = small().start().unwrap();
+    let dir = site.balancer("lb1").host.dir.join("var/journal");
+    site.edit_inventory(|text| text.replace("file:.bg/shop", &format!("ssh:lb1:{}", dir.display()))).unwrap();
+    (site, dir)
+}
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[test]
+fn two_desks_work_on_one_site_and_one_finishes_what_the_other_began() {
+    let (mut site, dir) = shared();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let other = Desk::new(&site);
+    bg(&site, "deploy --release v2", 0);
+    let seen = other.status();
+    assert_eq!((&seen["stage"], &seen["rollout"]), (&json!("staged"), &json!("r1")), "{seen:#}");
+    other.bg("flip", 0);
+    assert_eq!(status(&site)["stage"], "flipped");
+    assert!(!site.dir().join(".bg").exists() && !other.dir.join(".bg").exists(), "no journal of a desk's own");
+    assert!(is_empty(&dir.join("queue")), "everybody left");
+
+    let hold = hold_restarts(&site);
+    let restore = start_until(&site, "restore", 4);
+    let before = journal(&site);
+    let said = other.bg("flip --back", 3);
+    assert!(said.contains("another bg is under way on this site: `restore` by"), "{said}");
+    let seen = other.status();
+    assert!(seen["under_way"].as_str().is_some_and(|who| who.contains("`restore` by")), "{seen:#}");
+    assert!(journal(&site) == before, "the journal is untouched");
+    restore.signal(Signal::SIGKILL);
+    restore.wait(SOON).unwrap();
+    let killed = Instant::now();
+    let free = until(SOON, "the end of the dead command's lock", || {
+        let seen = other.status();
+        seen["interrupted"].is_object().then_some(seen)
+    });
+    assert_eq!(free.unwrap()["interrupted"]["command"], "restore");
+    assert!(killed.elapsed() < Duration::from_secs(8), "{:?}", killed.elapsed());
+    fs::remove_file(hold).unwrap();
+    other.bg("resume", 0);
+    assert_eq!(status(&site)["stage"], "balanced");
+
+    kill_at(&site, "deploy --release v1", 1);
+    until(SOON, "the end of the dead command's lock", || is_free(&other)).unwrap();
+    other.bg("abort", 0);
+    assert_eq!(status(&site)["stage"], "balanced");
+}
+
+fn is_free(desk: &Desk<'_>) -> Option<()> {
+    desk.status()["under_way"].is_null().then_some(())
+}
+
+#[test]
+fn while_the_journal_s_host_is_away_nothing_begins_and_status_shows_the_others() {
+    let (mut site, dir) = shared();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let before = journal(&site);
+    site.stop_sshd("lb1").unwrap();
+    let ran = bg(&site, "deploy --release v2", 1);
+    assert!(ran.stderr.contains(&format!("the journal `ssh:lb1:{}` could not be", dir.display())), "{ran}");
+    assert!(ran.stderr.contains("`lb1` is unreachable") && ran.stderr.contains("nothing was touched"), "{ran}");
+    let ran = bg(&site, "status --json", 1);
+    assert!(ran.took < Duration::from_secs(10), "{ran}");
+    let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(seen["journal"].as_str().unwrap().contains("`lb1` is unreachable"), "{seen:#}");
+    assert_eq!(seen["pools"]["web"]["blue"][0]["host"], "web1");
+    assert_eq!(seen["pools"]["web"]["blue"][0]["release"], "v1", "{seen:#}");
+    site.start_sshd("lb1").unwrap();
+    assert!(journal(&site) == before, "the journal is untouched");
+    bg(&site, "deploy --release v2", 0);
+}
