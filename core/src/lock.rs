@@ -15,6 +15,9 @@ pub struct Ticket {
     /// The label of the release that it is to bring, of a deploy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// Whether it stays in the queue until its turn comes; else it leaves as soon as it is not the first.
+    #[serde(default)]
+    pub waits: bool,
     /// When it asked for the lock: RFC 3339, UTC.
     pub since: String,
 }
@@ -29,7 +32,7 @@ impl std::fmt::Display for Ticket {
     }
 }
 
-/// The lock held by hand: no command begins until somebody releases it by hand.
+/// The journal is held: no command begins until somebody releases it. It has no lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Who holds it.
@@ -39,15 +42,32 @@ pub struct Hold {
     /// What for, when that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The location of the journal that this one is to become a copy of: it is held until the copy is complete, and nobody
+    /// releases it by hand. `None`: the lock by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
 }
 
-impl std::fmt::Display for Hold {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "held by hand by {}@{} since {}", self.by.user, self.by.host, self.since)?;
-        match &self.why {
-            Some(why) => write!(f, ": {why}"),
-            None => Ok(()),
-        }
+/// The longest reason of a lock by hand, in characters: every refusal repeats it, in a line or two.
+pub const LONGEST_WHY: usize = 200;
+
+/// The reason of a lock by hand as it is kept, without the blanks around it.
+///
+/// # Errors
+/// Says what is wrong with it: it must be one line of text, not empty, not longer than [`LONGEST_WHY`], and hide nothing.
+pub fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.chars().count() > LONGEST_WHY {
+        return Err(format!("is longer than {LONGEST_WHY} characters"));
+    }
+    // What turns the direction of writing around makes a line read as another one.
+    let is_hidden = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    match text.chars().find(|c| is_hidden(*c)) {
+        Some(c) => Err(format!("holds the control character {}", c.escape_default())),
+        None => Ok(text.to_owned()),
     }
 }
 
@@ -95,11 +115,12 @@ impl Queue {
         }
     }
 
-    /// The deploy that queued last behind the ticket `id`, if any: a newer release than the one that `id` is to bring.
+    /// The deploy that queued last behind the ticket `id`, if any: a newer release than the one that `id` is to bring. One
+    /// that does not wait is refused while `id` is ahead of it, and overtakes nobody.
     pub fn overtaken_by(&self, id: &str) -> Option<&Ticket> {
         let ours = self.tickets.iter().position(|queued| queued.id == id)?;
         let later = self.tickets[ours + 1..].iter().rev().map(|queued| &queued.ticket);
-        later.into_iter().find(|ticket| ticket.release.is_some())
+        later.into_iter().find(|ticket| ticket.waits && ticket.release.is_some())
     }
 }
 
@@ -118,6 +139,7 @@ mod tests {
                 by: by(),
                 command: "deploy".to_owned(),
                 release: release.map(ToOwned::to_owned),
+                waits: true,
                 since: "2026-01-01T00:00:00Z".to_owned(),
             },
         });
@@ -142,12 +164,27 @@ mod tests {
     }
 
     #[test]
-    fn tickets_and_holds_name_who_and_what() {
+    fn a_deploy_that_does_not_wait_overtakes_nobody() {
+        let mut queue = queue(&[("1", Some("a")), ("2", Some("b"))]);
+        queue.tickets[1].ticket.waits = false;
+        assert_eq!(queue.overtaken_by("1"), None);
+    }
+
+    #[test]
+    fn tickets_name_who_and_what() {
         assert_eq!(
             queue(&[("1", Some("1.4"))]).tickets[0].ticket.to_string(),
             "`deploy` of 1.4 by anna@desk (process 7)"
         );
-        let hold = Hold { by: by(), since: "2026-01-01T00:00:00Z".to_owned(), why: Some("audit".to_owned()) };
-        assert_eq!(hold.to_string(), "held by hand by anna@desk since 2026-01-01T00:00:00Z: audit");
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line_that_hides_nothing() {
+        assert_eq!(reason("  the yearly audit "), Ok("the yearly audit".to_owned()));
+        assert_eq!(reason(&"ü".repeat(LONGEST_WHY)), Ok("ü".repeat(LONGEST_WHY)));
+        for bad in ["", "  ", "a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{2028}b", "a\u{0}b", &"x".repeat(LONGEST_WHY + 1)]
+        {
+            assert!(reason(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! The command line. The help texts say `bg`; they are shown under the name that the program was called by.
 
+use std::{ffi::OsString, time::Duration};
+
+use bluegreen_core::inventory::parse_duration;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum, builder::StyledStr};
 
 use super::screen::under_name;
+use bluegreen_core::lock::reason;
 
 const EXIT_CHANGE: &str = "Exit codes: 0 done · 1 failed, everything is as it was · 2 usage or inventory wrong · 3 refused, \
                            nothing touched · 4 the release is not healthy · 5 open: `bg resume` or `bg abort` · 130 Ctrl-C";
@@ -60,12 +64,55 @@ pub enum ColorWhen {
     Never,
 }
 
-/// `--dry-run`, of every command that changes anything.
+/// What every command that changes anything has.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Change {
     /// Print the steps and what would change on each balancer; touch nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Wait in the queue while another command has the site's lock, up to DURATION
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = WAIT, value_parser = wait,
+          long_help = WAIT_HELP)]
+    pub wait: Option<Duration>,
+}
+
+/// `--wait` without a duration: longer than the commands that are ahead take together, and no longer than a job of a CI may
+/// last where nobody looks.
+const WAIT: &str = "1h";
+const WAIT_HELP: &str = "Wait in the queue while another command has the site's lock, up to DURATION [default: 1h]\n\n\
+    First come, first served. Ctrl-C leaves the queue. A lock by hand (`bg lock`) is not waited for. When its turn comes, \
+    everything is decided by how the site stands then";
+const SKIP_HELP: &str = "With --wait: give way to a newer deploy that waits when the turn comes\n\n\
+    For teams that merge faster than they deploy: of those in the queue only the newest deploys, the others exit with 3. \
+    What a waiting deploy brings is what its artifacts were when it was started";
+/// The bounds of `--wait`.
+const LEAST_WAIT_MS: u64 = 1_000;
+const MOST_WAIT_MS: u64 = 7 * 24 * 3_600_000;
+
+fn wait(text: &str) -> Result<Duration, String> {
+    parse_duration(text, LEAST_WAIT_MS, MOST_WAIT_MS).map(Duration::from_millis)
+}
+
+/// Whether the word behind `--wait` is its duration, and not what else the command takes: shares, hosts, another option.
+fn is_duration(word: &str) -> bool {
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && word.bytes().skip(digits).all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// The same words, with the duration written out behind every `--wait` that has none: `canary --wait all=5%` waits as long as
+/// by default, and takes the share for a share.
+pub fn with_durations(words: &[OsString]) -> Vec<OsString> {
+    let mut all = Vec::with_capacity(words.len());
+    let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    for (at, word) in words.iter().enumerate() {
+        let next = words.get(at + 1).filter(|_| at + 1 < options).and_then(|next| next.to_str());
+        if word == "--wait" && at < options && !next.is_some_and(is_duration) {
+            all.push(OsString::from(format!("--wait={WAIT}")));
+        } else {
+            all.push(word.clone());
+        }
+    }
+    all
 }
 
 /// What names a new release.
@@ -150,6 +197,9 @@ pub enum Cmd {
         /// The new release
         #[command(flatten)]
         new: NewRelease,
+        /// With --wait: give way to a newer deploy that waits when the turn comes
+        #[arg(long, requires = "wait", long_help = SKIP_HELP)]
+        skip_superseded: bool,
         /// Then send this share of a segment's clients to green
         #[arg(long, value_name = "SEGMENT=PERCENT", num_args = 1.., action = clap::ArgAction::Append)]
         canary: Vec<String>,
@@ -219,6 +269,31 @@ pub enum Cmd {
         /// As everywhere
         #[command(flatten)]
         change: Change,
+    },
+    /// Hold the site by hand: from now on no command begins, until `bg unlock`.
+    ///
+    /// A command that is under way goes on to its end. It never expires, and is not waited for by --wait.
+    #[command(
+        after_help = "Example:\n  bg lock --why \"the database is being moved\"\n\nExit codes: 0 held · 1 the journal cannot be read · 2 usage or inventory wrong · 3 held already, or no site yet"
+    )]
+    Lock {
+        /// What for: every command that is refused meanwhile repeats it
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        why: Option<String>,
+        /// Say what it would do; touch nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Release the site that is held by hand, whoever holds it.
+    ///
+    /// Says whose lock it was. When the site is not held, that is said and nothing else is done.
+    #[command(
+        after_help = "Example:\n  bg unlock\n\nExit codes: 0 released, or not held · 1 the journal cannot be reached · 2 usage or inventory wrong · 3 refused"
+    )]
+    Unlock {
+        /// Say what it would do; touch nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print the shell function and the completions.
     ///

@@ -60,8 +60,9 @@ fn flags<'a>(root: &'a Command, command: &'a Command) -> impl Iterator<Item = &'
     own.chain(global).filter(|arg| !arg.is_positional() && !arg.is_hide_set())
 }
 
+/// Whether the next word is its value: not of one that can stand alone.
 fn takes_value(arg: &Arg) -> bool {
-    arg.get_action().takes_values()
+    arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.min_values() > 0)
 }
 
 fn is_named(arg: &Arg, word: &str) -> bool {

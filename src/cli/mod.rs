@@ -116,7 +116,8 @@ fn called(program: Option<&OsString>) -> &'static str {
 
 /// The parsed command line, or the exit code when there is nothing more to do: help, version, or a usage error.
 fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
-    let parsed = args::command(called).try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
+    let words = args::with_durations(arguments);
+    let parsed = args::command(called).try_get_matches_from(words).and_then(|m| Cli::from_arg_matches(&m));
     let mut error = match parsed {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
@@ -128,8 +129,17 @@ fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
         screen.out(error.render().to_string().trim_end());
         return Err(0);
     }
-    screen.error(&usage(&error, arguments));
+    let error = no_duration(&error, arguments).unwrap_or_else(|| usage(&error, arguments));
+    screen.error(&error);
     Err(2)
+}
+
+/// A word behind `--wait` that the command has no other use for was meant as its duration.
+fn no_duration(error: &clap::Error, arguments: &[OsString]) -> Option<CliError> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_behind = arguments.windows(2).any(|pair| pair[0] == "--wait" && pair[1].to_str() == Some(word));
+    let message = format!("`--wait {word}`: `{word}` is not a duration: a number and a unit: ms, s, m or h");
+    (is_behind && !word.starts_with('-')).then(|| CliError::usage(message, "`--wait 10m`, or `--wait` alone: up to 1h"))
 }
 
 /// Of the commands that change something only those that are a single slip away are suggested: `abort` is no guess for `adopt`.

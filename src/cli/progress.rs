@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::screen::Screen;
+use super::screen::{Screen, wrapped};
 use crate::engine::{Report, Reporter};
 
 /// Where a step of a plan stands, and what was said about whom last.
@@ -65,6 +65,7 @@ fn lines(drawn: &mut Drawn, report: Report, verbose: bool) -> Vec<String> {
             notes.map(|note| format!("      {note}")).chain([done]).collect()
         }
         Report::StepFailed { elapsed, .. } => vec![format!("{} failed after {}", drawn.label, seconds(elapsed))],
+        Report::Waiting(text) => wrapped(&text, 78),
         Report::PuttingBack => vec!["      putting every balancer back …".to_owned()],
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::{
     Context,
     answer::Answer,
-    args::{Cmd, NewRelease},
+    args::{Change, Cmd, NewRelease},
     error::CliError,
     locate::Located,
     progress,
@@ -29,6 +29,7 @@ use super::{
     stop::Stop,
 };
 use crate::{
+    edge::journal::Patience,
     engine::{Exit, describe_stage, ways_on},
     site::{Asked, Finished, Site, Wanted},
 };
@@ -36,7 +37,7 @@ use crate::{
 /// Does what was asked, with Ctrl-C finishing the step under way and a second one leaving at once.
 pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
     let located = context.inventory()?;
-    let (asked, dry_run) = asked(&located.inventory, command)?;
+    let (asked, dry_run, patience) = asked(&located.inventory, command)?;
     let seen = located.clone();
     let interrupted = Arc::new(AtomicBool::new(false));
     let reporter = progress::reporter(context.screen);
@@ -47,24 +48,47 @@ pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
         context.cwd.clone(),
         reporter,
         interrupted.clone(),
-    );
+    )
+    .patient(patience);
+    let watched = Watched { screen: context.screen, interrupted, waits: site.waits(), located: seen };
     let finished = runtime()?.block_on(async {
-        tokio::spawn(watch_stop(listen()?, context.screen, interrupted, seen));
+        tokio::spawn(watch_stop(listen()?, watched));
         Ok::<Finished, CliError>(site.run(asked, dry_run).await)
     })?;
     Ok(answer(context, finished))
 }
 
+/// What whoever asks to stop is told by.
+struct Watched {
+    screen: Screen,
+    interrupted: Arc<AtomicBool>,
+    /// Whether the command waits for the lock at this moment.
+    waits: Arc<AtomicBool>,
+    located: Located,
+}
+
 /// The first time the step under way is finished, the second time the program leaves at once.
-async fn watch_stop(mut stop: Stop, screen: Screen, interrupted: Arc<AtomicBool>, located: Located) {
+async fn watch_stop(mut stop: Stop, watched: Watched) {
+    let Watched { screen, interrupted, waits, located } = watched;
     loop {
         stop.asked().await;
+        let waits = waits.load(Ordering::SeqCst);
         if interrupted.swap(true, Ordering::SeqCst) {
-            screen.answer(&left_at_once(&located).await);
+            let answer = if waits { left_the_queue() } else { left_at_once(&located).await };
+            screen.answer(&answer);
             exit(Exit::Interrupted as i32);
         }
-        screen.err("stopping after the step under way; Ctrl-C again leaves at once");
+        screen.err(if waits {
+            "leaving the queue"
+        } else {
+            "stopping after the step under way; Ctrl-C again leaves at once"
+        });
     }
+}
+
+fn left_the_queue() -> Answer {
+    Answer::new(Exit::Interrupted, "left the queue at once; nothing was touched")
+        .hint("`bg status` shows where things stand")
 }
 
 /// How long a command that leaves at once takes to say where it left the site: a journal elsewhere may not answer.
@@ -99,25 +123,30 @@ fn answer(context: &Context, finished: Finished) -> Answer {
     }
 }
 
-/// What the command line asks of the site, and whether only to say what that would do.
-fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool), CliError> {
-    Ok(match command {
-        Cmd::Setup { new, change } => (Asked::Setup(wanted(new)?), change.dry_run),
-        Cmd::Deploy { new, canary, change } => {
+/// What the command line asks of the site, whether only to say what that would do, and how it goes about the lock.
+fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience), CliError> {
+    let mut skip_superseded = false;
+    let (asked, change) = match command {
+        Cmd::Setup { new, change } => (Asked::Setup(wanted(new)?), change),
+        Cmd::Deploy { new, skip_superseded: skip, canary, change } => {
+            skip_superseded = skip;
             let canary = if canary.is_empty() { None } else { Some(shares(inventory, &canary)?) };
-            (Asked::Deploy(wanted(new)?, canary), change.dry_run)
+            (Asked::Deploy(wanted(new)?, canary), change)
         }
-        Cmd::Canary { shares: words, change } if words == ["off"] => (Asked::CanaryOff, change.dry_run),
-        Cmd::Canary { shares: words, change } => (Asked::Canary(shares(inventory, &words)?), change.dry_run),
-        Cmd::Flip { back: false, change } => (Asked::Flip, change.dry_run),
-        Cmd::Flip { back: true, change } => (Asked::FlipBack, change.dry_run),
-        Cmd::Restore { change } => (Asked::Restore, change.dry_run),
-        Cmd::Abort { change } => (Asked::Abort, change.dry_run),
-        Cmd::Resume { change } => (Asked::Resume, change.dry_run),
-        Cmd::Sync { hosts, change } => (Asked::Sync(hosts), change.dry_run),
+        Cmd::Canary { shares: words, change } if words == ["off"] => (Asked::CanaryOff, change),
+        Cmd::Canary { shares: words, change } => (Asked::Canary(shares(inventory, &words)?), change),
+        Cmd::Flip { back: false, change } => (Asked::Flip, change),
+        Cmd::Flip { back: true, change } => (Asked::FlipBack, change),
+        Cmd::Restore { change } => (Asked::Restore, change),
+        Cmd::Abort { change } => (Asked::Abort, change),
+        Cmd::Resume { change } => (Asked::Resume, change),
+        Cmd::Sync { hosts, change } => (Asked::Sync(hosts), change),
+        Cmd::Lock { why, dry_run } => (Asked::Lock(why), Change { dry_run, wait: None }),
+        Cmd::Unlock { dry_run } => (Asked::Unlock, Change { dry_run, wait: None }),
         // `dispatch` sends every other command elsewhere.
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
-    })
+    };
+    Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded }))
 }
 
 /// `--release` and `--artifact POOL=PATH`.

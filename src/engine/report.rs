@@ -37,6 +37,8 @@ pub enum Report {
         /// How long it took.
         elapsed: Duration,
     },
+    /// How it stands with the site's lock, for a command that waits for it.
+    Waiting(String),
     /// A commit failed and every balancer is being put back.
     PuttingBack,
 }

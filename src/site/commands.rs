@@ -1,6 +1,9 @@
 //! The commands, each read as a recipe: what is asked first, the plan, the drive.
 
+use std::sync::atomic::Ordering;
+
 use bluegreen_core::{
+    release::Release,
     rollout::{Command, Event, PlanError, State, plan, settle},
     traffic::SegmentShare,
 };
@@ -34,6 +37,10 @@ pub enum Asked {
     Resume,
     /// `sync`, of these balancers or of all.
     Sync(Vec<String>),
+    /// `lock`, with what for.
+    Lock(Option<String>),
+    /// `unlock`.
+    Unlock,
 }
 
 impl Asked {
@@ -50,15 +57,22 @@ impl Asked {
             Asked::Abort => "abort",
             Asked::Resume => "resume",
             Asked::Sync(_) => "sync",
+            Asked::Lock(_) => "lock",
+            Asked::Unlock => "unlock",
         }
     }
 
-    /// The release that it is to bring, as others in the queue are told; a deploy always brings one.
-    pub(super) fn label(&self) -> Option<String> {
+    /// The release that a deploy is to bring.
+    pub(super) fn deploys(&self) -> Option<&Wanted> {
         match self {
-            Asked::Deploy(wanted, _) => Some(wanted.label.clone().unwrap_or_else(|| "a new release".to_owned())),
+            Asked::Deploy(wanted, _) => Some(wanted),
             _ => None,
         }
+    }
+
+    /// Whether it takes its turn among the commands that change the site.
+    pub(super) fn takes_the_lock(&self) -> bool {
+        !matches!(self, Asked::Lock(_) | Asked::Unlock)
     }
 }
 
@@ -75,11 +89,13 @@ impl Site {
             Asked::Abort => self.abort(dry_run).await,
             Asked::Resume => self.resume(dry_run).await,
             Asked::Sync(hosts) => self.sync(&hosts, dry_run).await,
+            Asked::Lock(why) => self.hold(why, dry_run).await,
+            Asked::Unlock => self.release(dry_run).await,
         }
     }
 
     async fn setup(&self, wanted: &Wanted, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek().await?;
+        let state = self.peek(dry_run).await?;
         self.same_site(&state)?;
         if state.stage.is_some() {
             self.same_digest(&state)?;
@@ -172,27 +188,36 @@ impl Site {
         canary: Option<Vec<SegmentShare>>,
         dry_run: bool,
     ) -> Result<Finished, Outcome> {
-        let state = self.peek().await?;
+        let mut state = self.may_deploy(&canary, dry_run).await?;
+        if !dry_run && !self.has_lock.load(Ordering::SeqCst) {
+            self.lock("deploy", Some(wanted)).await?;
+            state = self.may_deploy(&canary, dry_run).await?;
+        }
+        let command = Command::Deploy { release: self.make_release(wanted, state.next_version()).await?, canary };
+        self.command(command, dry_run).await
+    }
+
+    /// Refused before a long artifact is read.
+    async fn may_deploy(&self, canary: &Option<Vec<SegmentShare>>, dry_run: bool) -> Result<State, Outcome> {
+        let state = self.peek(dry_run).await?;
         let version = state.next_version();
-        // Refused before a long artifact is read.
-        let probe = bluegreen_core::release::Release { version, label: version.to_string(), pools: Default::default() };
-        let placeholder = Command::Deploy { release: probe, canary: canary.clone() };
+        let release = Release { version, label: version.to_string(), pools: Default::default() };
+        let placeholder = Command::Deploy { release, canary: canary.clone() };
         self.admit(&state, &placeholder).await?;
         self.planned(&state, &placeholder)?;
-        let command = Command::Deploy { release: self.make_release(wanted, version).await?, canary };
-        self.command(command, dry_run).await
+        Ok(state)
     }
 
     /// Everything between balanced and balanced.
     async fn command(&self, command: Command, dry_run: bool) -> Result<Finished, Outcome> {
         if dry_run {
-            let state = self.peek().await?;
+            let state = self.peek(dry_run).await?;
             self.admit(&state, &command).await?;
             let steps = self.planned(&state, &command)?;
             return self.dry_run(&state, &command, &steps).await;
         }
         // Asked before the lock is taken, so that a refusal touches nothing at all, and again with it.
-        let state = self.peek().await?;
+        let state = self.peek(dry_run).await?;
         self.admit(&state, &command).await?;
         if let Err(error @ PlanError::Refused(_)) = plan(&state, &self.inventory.segment_names(), &command) {
             return Err(not_planned(error, &state));
@@ -200,13 +225,6 @@ impl Site {
         let mut journal = self.open(command.as_str()).await?;
         let state = journal.state().clone();
         self.admit(&state, &command).await?;
-        if let Some(version) = command.version().filter(|version| *version != state.next_version()) {
-            // Somebody deployed while the artifact was read.
-            return Err(refused_here(
-                format!("{version} was made by another command meanwhile; nothing was touched"),
-                &state,
-            ));
-        }
         match plan(&state, &self.inventory.segment_names(), &command) {
             Ok(steps) => {
                 self.preflight(&state, &command).await?;
@@ -263,7 +281,7 @@ impl Site {
     }
 
     async fn abort(&self, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek().await?;
+        let state = self.peek(dry_run).await?;
         match state.open.as_ref().map(|open| &open.command) {
             // Of an open abort it is the same as resume.
             Some(Command::Abort) => return self.resume(dry_run).await,
@@ -276,7 +294,7 @@ impl Site {
     }
 
     async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {
-        let state = self.peek().await?;
+        let state = self.peek(dry_run).await?;
         self.same_site(&state)?;
         self.same_digest(&state)?;
         let Some(open) = state.open.clone() else {

@@ -3,23 +3,23 @@
 mod commands;
 mod dry_run;
 pub mod explain;
+mod hold;
+mod lock;
 mod preflight;
 mod release;
 mod sync;
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
 use bluegreen_core::{
     inventory::Inventory,
-    lock::{Queued, Ticket},
     nginx::conf::Templates,
+    release::Content,
     rollout::{By, Command, Event, Plan, State},
 };
 use nix::unistd::{Uid, User, gethostname};
@@ -31,7 +31,7 @@ use crate::{
     edge::{
         balancer::Balancers,
         host::{Hosts, SshSettings},
-        journal::{self, OpenError, OpenJournal, Patience, Store, StoreError, take_turn},
+        journal::{self, OpenJournal, Patience, Store},
         world::Live,
     },
     engine::{Engine, Exit, Journal, Outcome, Reporter, ways_on},
@@ -47,6 +47,10 @@ pub struct Site {
     patience: Patience,
     /// Whether this command has the site's lock.
     has_lock: AtomicBool,
+    /// Whether it waits for it.
+    waits: Arc<AtomicBool>,
+    /// What was read already, by its path: it is read once, and what lies there later is not looked at.
+    contents: Mutex<HashMap<PathBuf, Content>>,
     world: Live,
 }
 
@@ -112,7 +116,8 @@ impl Site {
         };
         let store = journal::store(&inventory.journal, &base, ssh_settings(&inventory, &base));
         let patience = Patience::default();
-        Site { inventory, base, cwd, interrupted, store, patience, has_lock: AtomicBool::new(false), world }
+        let (has_lock, waits, contents) = Default::default();
+        Site { inventory, base, cwd, interrupted, store, patience, has_lock, waits, contents, world }
     }
 
     /// The same, waiting for the site's lock.
@@ -134,54 +139,12 @@ impl Site {
         finished
     }
 
-    /// Who waits for the lock waits before anything is looked at: what it waits for changes the site.
     async fn in_turn(&self, asked: Asked, dry_run: bool) -> Result<Finished, Outcome> {
-        if self.patience.wait.is_some() && !dry_run {
-            self.lock(asked.as_str(), asked.label()).await?;
+        let asked = self.labelled(asked)?;
+        if self.patience.wait.is_some() && !dry_run && asked.takes_the_lock() {
+            self.lock_first(&asked).await?;
         }
         self.dispatch(asked, dry_run).await
-    }
-
-    async fn lock(&self, command: &str, release: Option<String>) -> Result<(), Outcome> {
-        let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let ticket = Ticket { by: by(), command: command.to_owned(), release, since };
-        let mut waiting = |ahead: &[Queued]| {
-            if let Some((holder, others)) = ahead.split_first() {
-                self.world.warn(&waits_for(&holder.ticket, others));
-            }
-            self.interrupted.load(Ordering::SeqCst)
-        };
-        take_turn(self.store.as_ref(), &ticket, self.patience, &mut waiting).await.map_err(not_opened)?;
-        self.has_lock.store(true, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// The journal, locked for this command. Only `setup` may begin one.
-    async fn open(&self, command: &str) -> Result<OpenJournal, Outcome> {
-        if !self.has_lock.load(Ordering::SeqCst) {
-            self.lock(command, None).await?;
-        }
-        let journal = OpenJournal::open(self.store.clone(), by()).await.map_err(not_opened)?;
-        if let Some(warning) = &journal.warning {
-            self.world.warn(warning);
-        }
-        Ok(journal)
-    }
-
-    /// The state, for dry runs and for what is refused before a journal would be made. Refused while another command has
-    /// the lock: what it has open is under way, not interrupted.
-    async fn peek(&self) -> Result<State, Outcome> {
-        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
-        if self.has_lock.load(Ordering::SeqCst) {
-            return Ok(reading.state);
-        }
-        if let Some(hold) = reading.queue.hold {
-            return Err(not_opened(OpenError::Held(Box::new(hold))));
-        }
-        match reading.queue.holder() {
-            Some(holder) => Err(not_opened(OpenError::Locked { holder: Some(holder.to_string()) })),
-            None => Ok(reading.state),
-        }
     }
 
     async fn drive(&self, journal: &mut OpenJournal, command: &Command, plan: &Plan, also: Vec<Event>) -> Outcome {
@@ -202,38 +165,6 @@ impl Site {
     fn finished(outcome: Outcome, journal: &OpenJournal) -> Finished {
         Finished { outcome, state: Some(journal.state().clone()), text: None }
     }
-}
-
-/// Who has the lock and who is ahead, for whoever waits.
-fn waits_for(holder: &Ticket, others: &[Queued]) -> String {
-    let ahead: Vec<String> = others.iter().map(|queued| queued.ticket.to_string()).collect();
-    match ahead.len() {
-        0 => format!("waiting for the site's lock: {holder} has it; this command is next"),
-        count => format!("waiting for the site's lock: {holder} has it; {count} more ahead: {}", ahead.join(", ")),
-    }
-}
-
-fn not_opened(error: OpenError) -> Outcome {
-    let (exit, hint) = match &error {
-        OpenError::Locked { .. } => {
-            (Exit::Refused, "wait for it to end (`--wait` does); `bg status` shows where it stands")
-        }
-        OpenError::NotFree { .. } => (Exit::Refused, "wait longer; `bg status` shows where it stands"),
-        OpenError::Held(_) => {
-            (Exit::Refused, "`bg unlock` releases it, when that is right; `bg status` shows where the site stands")
-        }
-        OpenError::Overtaken(_) => {
-            (Exit::Refused, "nothing is to be done: the newer deploy brings this release's changes too")
-        }
-        OpenError::Stopped => (Exit::Interrupted, "`bg status` shows where the site stands"),
-        OpenError::Damaged { .. } => (
-            Exit::Failed,
-            "nothing was touched; bring back a copy of the journal from a backup, or mend that line by hand",
-        ),
-        OpenError::Store(StoreError::Lost(_)) => (Exit::Refused, "`bg status` shows who is at work"),
-        OpenError::Store(_) => (Exit::Failed, "nothing was touched"),
-    };
-    Outcome { exit, message: error.to_string(), hint: Some(hint.to_owned()) }
 }
 
 /// A refusal: nothing was touched.

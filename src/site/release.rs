@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::Command as Process,
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use bluegreen_core::{
@@ -12,7 +12,7 @@ use bluegreen_core::{
     release::{Content, Release, Version, label_is_valid},
 };
 
-use super::Site;
+use super::{Asked, Site};
 use crate::{
     edge::artifact,
     engine::{Exit, Outcome},
@@ -28,6 +28,17 @@ pub struct Wanted {
 }
 
 impl Site {
+    /// The same with the label that a deploy takes from git: as it is when the command is started, for others in the queue
+    /// are told it.
+    pub(super) fn labelled(&self, asked: Asked) -> Result<Asked, Outcome> {
+        let Asked::Deploy(wanted, canary) = asked else { return Ok(asked) };
+        let label = match wanted.label {
+            Some(label) => Some(valid_label(label)?),
+            None => git_describe(&self.base).filter(|label| label_is_valid(label)),
+        };
+        Ok(Asked::Deploy(Wanted { label, ..wanted }, canary))
+    }
+
     /// The release `version` as it was asked for. Every artifact is read, inspected and packed here.
     pub(super) async fn make_release(&self, wanted: &Wanted, version: Version) -> Result<Release, Outcome> {
         let label = self.label(wanted.label.as_deref(), version)?;
@@ -72,6 +83,10 @@ impl Site {
     async fn pack(&self, pool: &Pool, path: PathBuf) -> Result<Content, Outcome> {
         // The journal names the artifact for a later resume, which may be called from anywhere.
         let path = std::path::absolute(&path).unwrap_or(path);
+        let read = self.contents.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+        if let Some(content) = read {
+            return Ok(content);
+        }
         let packed = artifact::pack(path.clone()).await.map_err(|error| Outcome {
             exit: Exit::Usage,
             message: format!("pool `{}`: {error}", pool.name),
@@ -79,7 +94,9 @@ impl Site {
         })?;
         let sha256 = packed.sha256.clone();
         self.world.packed.lock().await.insert(sha256.clone(), Arc::new(packed));
-        Ok(Content::Artifact { sha256, path: path.display().to_string() })
+        let content = Content::Artifact { sha256, path: path.display().to_string() };
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).insert(path, content.clone());
+        Ok(content)
     }
 
     fn artifact_path(&self, artifact: &str, pool: &Pool, release: &Release) -> Result<String, Outcome> {
@@ -96,16 +113,19 @@ impl Site {
     /// `--release`, else what git says about the inventory's directory, else vN.
     fn label(&self, given: Option<&str>, version: Version) -> Result<String, Outcome> {
         if let Some(label) = given {
-            return if label_is_valid(label) {
-                Ok(label.to_owned())
-            } else {
-                Err(usage(format!(
-                    "`{label}` cannot name a release: letters and digits, then also `.`, `_`, `+` and `-`, at most 64"
-                )))
-            };
+            return valid_label(label.to_owned());
         }
         Ok(git_describe(&self.base).filter(|label| label_is_valid(label)).unwrap_or_else(|| version.to_string()))
     }
+}
+
+fn valid_label(label: String) -> Result<String, Outcome> {
+    if label_is_valid(&label) {
+        return Ok(label);
+    }
+    Err(usage(format!(
+        "`{label}` cannot name a release: letters and digits, then also `.`, `_`, `+` and `-`, at most 64"
+    )))
 }
 
 fn usage(message: String) -> Outcome {

@@ -26,7 +26,7 @@ impl Site {
                 return Err(Outcome { exit: Exit::Usage, message, hint: None });
             }
         }
-        let state = self.peek().await?;
+        let state = self.peek(dry_run).await?;
         self.same_site(&state)?;
         self.may_sync(&state).await?;
         let looks = self.balancers_are_ours(&state).await?;

@@ -111,7 +111,13 @@ pub fn by() -> By {
 }
 
 pub fn ticket(command: &str) -> Ticket {
-    Ticket { by: by(), command: command.to_owned(), release: None, since: "2026-01-01T00:00:00Z".to_owned() }
+    Ticket {
+        by: by(),
+        command: command.to_owned(),
+        release: None,
+        waits: true,
+        since: "2026-01-01T00:00:00Z".to_owned(),
+    }
 }
 
 pub fn created() -> Vec<Event> {

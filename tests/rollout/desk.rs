@@ -10,7 +10,8 @@ use std::{
 };
 
 use bg_playground::{Options, Playground, Pool, Ran, Running};
-use bluegreen::edge::journal::{FileStore, read};
+use bluegreen::edge::journal::{FileStore, Store, read};
+use bluegreen_core::lock::Hold;
 use bluegreen_core::rollout::State;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -80,6 +81,27 @@ pub fn replayed(site: &Playground) -> Option<State> {
     // On a thread of its own: the caller may be in a runtime.
     let reading = thread::scope(|scope| scope.spawn(|| runtime().block_on(read(&store))).join().unwrap());
     Some(reading.ok()?.state)
+}
+
+/// Who has the site's lock and who waits for it, by the words of their commands; and who holds it by hand.
+pub fn queue(site: &Playground) -> (Vec<String>, Option<Hold>) {
+    let store = FileStore::new(site.dir().join(".bg/shop"));
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let queue = thread::scope(|scope| scope.spawn(|| runtime().block_on(store.queue())).join().unwrap()).unwrap();
+    (queue.tickets.into_iter().map(|queued| queued.ticket.command).collect(), queue.hold)
+}
+
+/// Starts `bg WORDS`, which waits, and waits until it is the last in the queue, as the number `place` (from 0).
+pub fn start_waiting(site: &Playground, words: &str, place: usize) -> Running {
+    let mut running = site.start_bg(words.split_whitespace()).unwrap();
+    let until = Instant::now() + SOON;
+    while queue(site).0.len() <= place {
+        if running.has_ended() || Instant::now() > until {
+            panic!("it never waited: {}", running.wait(SOON).unwrap());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    running
 }
 
 /// Every event of the journal, in order.

@@ -9,6 +9,7 @@ mod explained;
 mod first_use;
 mod journey;
 mod kills;
+mod lock;
 mod operators;
 mod servers;
 mod shared;

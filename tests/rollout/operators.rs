@@ -56,14 +56,14 @@ fn a_second_command_is_refused_and_told_who_is_at_work() {
     let before = journal(&site);
     for words in CHANGES {
         let ran = bg(&site, words, 3);
-        assert!(ran.stderr.contains("`deploy` by "), "{ran}");
+        assert!(ran.stderr.contains("`deploy` of v2 by "), "{ran}");
         assert!(ran.stderr.contains(&format!("process {}", deploy.pid())), "{ran}");
         assert_eq!(journal(&site), before, "{ran}");
     }
     let seen = status(&site);
-    assert!(seen["under_way"].as_str().unwrap().contains("`deploy` by"), "{seen:#}");
+    assert!(seen["under_way"].as_str().unwrap().contains("`deploy` of v2 by"), "{seen:#}");
     assert_eq!((&seen["interrupted"], &seen["next"]), (&Value::Null, &json!([])));
-    assert!(bg(&site, "status", 0).stdout.contains("a command is under way: `deploy` by"));
+    assert!(bg(&site, "status", 0).stdout.contains("a command is under way: `deploy` of v2 by"));
     fs::remove_file(hold).unwrap();
     deploy.wait(SOON).unwrap().expect(0);
     assert_eq!(status(&site)["stage"], "staged");
@@ -209,7 +209,7 @@ fn asked_to_stop_twice_it_leaves_at_once_and_resume_finishes() {
     let hold = hold_restarts(&site);
     let deploy = start_until(&site, "deploy --release v2 --json", 4);
     deploy.signal(Signal::SIGTERM);
-    assert!(bg(&site, "flip", 3).stderr.contains("`deploy` by"), "the step is finished first");
+    assert!(bg(&site, "flip", 3).stderr.contains("`deploy` of v2 by"), "the step is finished first");
     deploy.signal(Signal::SIGHUP);
     let ran = deploy.wait(SOON).unwrap();
     let said: Value = serde_json::from_str(&ran.expect(130).stdout).unwrap();

@@ -19,6 +19,7 @@ mod words;
 
 pub use canary::{CanaryErrors, parse_canary, parse_percent};
 pub use finding::{Finding, Findings, Located};
+pub use scalar::{parse_duration, spoken_duration};
 pub use types::*;
 pub use words::{Words, fill};
 
@@ -34,6 +35,14 @@ pub const EXAMPLE: &str = include_str!("../../../inventory/example.toml");
 
 /// No inventory is longer: ten thousand servers, each with a table of its own, take one megabyte.
 const MAX_BYTES: usize = 8 << 20;
+
+/// A journal's location as `[site] journal` says it, given on the command line.
+///
+/// # Errors
+/// Says what is wrong, in one line.
+pub fn parse_location(text: &str) -> Result<JournalLocation, String> {
+    journal::location(text).map_err(|wrong| wrong.of(text))
+}
 
 /// Reads and checks an inventory. `name` is its short name, for the journal's default place `file:.bg/<name>`; `file` is
 /// what the findings call it; `text` is its content.

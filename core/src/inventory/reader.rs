@@ -27,6 +27,11 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
+    /// What is wrong with `text`, in one line.
+    pub(super) fn of(&self, text: &str) -> String {
+        format!("{} {}: {}", super::finding::quoted(text), self.what, self.label)
+    }
+
     /// `what` follows the key in the message; `label` stands under the underlined text.
     pub(super) fn new(what: impl Into<String>, label: impl Into<String>) -> Wrong {
         Wrong { what: what.into(), label: label.into(), help: None, at: None }

@@ -270,7 +270,19 @@ pub(super) fn duration(least_ms: u64, most_ms: u64) -> impl Fn(&str) -> Result<u
     }
 }
 
-/// A duration in the largest unit that is exact.
+/// A duration such as `90s` or `10m` as it is given on the command line, in milliseconds.
+///
+/// # Errors
+/// Says what is wrong: no number with a unit, or outside of the bounds.
+pub fn parse_duration(text: &str, least_ms: u64, most_ms: u64) -> Result<u64, String> {
+    duration(least_ms, most_ms)(text).map_err(|wrong| wrong.of(text))
+}
+
+/// A duration in the largest unit that is exact: `90s`, `10m`.
+pub fn spoken_duration(ms: u64) -> String {
+    spoken(ms)
+}
+
 fn spoken(ms: u64) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
     match units.iter().find(|(_, unit)| ms >= *unit && ms.is_multiple_of(*unit)) {

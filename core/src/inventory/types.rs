@@ -41,6 +41,15 @@ pub enum JournalLocation {
     },
 }
 
+impl std::fmt::Display for JournalLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            JournalLocation::File(path) => write!(f, "file:{path}"),
+            JournalLocation::Ssh { host, path } => write!(f, "ssh:{host}:{path}"),
+        }
+    }
+}
+
 /// `[ssh]`: how hosts are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ssh {

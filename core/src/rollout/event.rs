@@ -112,6 +112,11 @@ pub enum Event {
         /// Its number.
         number: u64,
     },
+    /// The site goes on in another journal, which holds everything before this. Nothing follows here.
+    Moved {
+        /// Where that is, as the inventory is to say it.
+        to: String,
+    },
 }
 
 /// Who appended an entry.

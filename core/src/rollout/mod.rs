@@ -16,5 +16,5 @@ pub use event::{By, DecodeError, Entry, Event, FORMAT, decode, encode};
 pub use plan::{Plan, PlanError, Planned, plan, settle};
 pub use replay::ReplayError;
 pub use stage::{Refusal, Stage, Transition, table};
-pub use state::{OpenCommand, OpenShift, OpenStep, Rollout, State};
+pub use state::{Moved, OpenCommand, OpenShift, OpenStep, Rollout, State};
 pub use step::{Before, Direction, Epoch, Step};

@@ -5,7 +5,7 @@ use super::{
     event::{Entry, Event},
     plan::Plan,
     stage::Stage,
-    state::{OpenCommand, OpenShift, OpenStep, Rollout, State},
+    state::{Moved, OpenCommand, OpenShift, OpenStep, Rollout, State},
     step::{Before, Step},
 };
 use crate::{
@@ -62,6 +62,7 @@ impl State {
                 self.site = Some(site.clone());
                 self.journal = Some(journal.clone());
             }
+            _ if self.moved.is_some() => return Err("the journal was closed before".to_owned()),
             _ if self.journal.is_none() => return Err("the site was not created yet".to_owned()),
             Event::ReleaseMade { release } => self.release_made(release)?,
             Event::RolloutStarted { number, offset, from } => self.rollout_started(*number, *offset, *from)?,
@@ -95,6 +96,9 @@ impl State {
                 if rollout.number != *number {
                     return Err(format!("rollout r{} is under way, not r{number}", rollout.number));
                 }
+            }
+            Event::Moved { to } => {
+                self.moved = Some(Moved { to: to.clone(), by: entry.by.clone(), since: entry.at.clone() });
             }
         }
         Ok(())

@@ -28,6 +28,17 @@ pub struct Rollout {
     pub to: Version,
 }
 
+/// The journal was closed, and where the site goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The location of the other journal, as the inventory is to say it.
+    pub to: String,
+    /// Who moved it.
+    pub by: By,
+    /// When: RFC 3339, UTC.
+    pub since: String,
+}
+
 /// A step that was started and is not known to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenStep {
@@ -133,6 +144,8 @@ pub struct State {
     pub digests: Vec<String>,
     /// The command that is open.
     pub open: Option<OpenCommand>,
+    /// Where the site goes on, once this journal is closed.
+    pub moved: Option<Moved>,
     /// The number of entries: the index of the next.
     pub length: u64,
 }
@@ -159,6 +172,7 @@ impl Default for State {
             hosts: Vec::new(),
             digests: Vec::new(),
             open: None,
+            moved: None,
             length: 0,
         }
     }

@@ -1,13 +1,14 @@
 //! `status`: where the site stands. Reads the journal without its lock, and asks every host.
 
 mod ask;
+mod lock;
 mod recent;
 mod report;
 mod text;
 
 use std::{sync::Arc, time::Duration};
 
-use bluegreen_core::half::Half;
+use bluegreen_core::{half::Half, lock::Queue};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::timeout;
 
@@ -70,7 +71,7 @@ async fn report(located: &Located, hosts: &Hosts) -> Report {
     let (journal, _) = tokio::join!(read_journal(located), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let state = journal.state.as_ref();
-    let is_interrupted = journal.holder.is_none() && state.is_some_and(|state| state.open.is_some());
+    let is_interrupted = journal.queue.tickets.is_empty() && state.is_some_and(|state| state.open.is_some());
     let asking = Asking { inventory: &inventory, templates: &located.templates, state, is_interrupted, hosts };
     let seen = asking.all().await;
     Report::new(&located.inventory.site, &located.name, journal, seen)
@@ -84,10 +85,12 @@ async fn read_journal(located: &Located) -> Journal {
         Ok(reading) => Journal {
             recent: recent::changes(&reading.entries, Timestamp::now()),
             state: Some(reading.state),
-            holder: reading.queue.holder().map(ToString::to_string),
+            queue: reading.queue,
             problem: reading.warning,
         },
-        Err(error) => Journal { state: None, holder: None, problem: Some(error.to_string()), recent: Vec::new() },
+        Err(error) => {
+            Journal { state: None, queue: Queue::default(), problem: Some(error.to_string()), recent: Vec::new() }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bluegreen_core::{
     half::Half,
+    lock::Queue,
     rollout::{Command, Stage, State, Verb, explain::Explained},
     traffic::Traffic,
 };
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     ask::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
+    lock::{Gone, Lock},
     recent::Change,
 };
 
@@ -33,8 +35,8 @@ pub struct Report {
     pub pools: Vec<(String, PoolSeen)>,
     /// In the inventory's order.
     pub balancers: Vec<BalancerSeen>,
-    /// The operators' lock.
-    pub lock: Option<()>,
+    /// Who has the site's lock or holds it by hand.
+    pub lock: Option<Lock>,
     /// The kill switch.
     pub frozen: Option<()>,
     /// The command that is open and not under way.
@@ -45,6 +47,8 @@ pub struct Report {
     pub under_way: Option<String>,
     /// What is wrong with the journal.
     pub journal: Option<String>,
+    /// Where the site went, when this journal is closed: what the hosts say is no business of its then.
+    pub moved: Option<Gone>,
     /// What changed in the last hour.
     pub recent: Vec<Change>,
     /// Whether the journal could be read.
@@ -131,8 +135,8 @@ pub struct NotPutBack {
 pub struct Journal {
     /// What replaying it gives.
     pub state: Option<State>,
-    /// The holder of its lock.
-    pub holder: Option<String>,
+    /// Who has its lock, who waits for it, who holds it by hand.
+    pub queue: Queue,
     /// What is wrong with it, in words.
     pub problem: Option<String>,
     /// What changed in the last hour.
@@ -144,7 +148,9 @@ impl Report {
     pub fn new(site: &str, inventory: &str, journal: Journal, seen: Seen) -> Report {
         let state = journal.state.as_ref();
         let known = state.filter(|state| state.stage.is_some());
-        let idle = journal.holder.is_none();
+        let moved = state.and_then(|state| state.moved.as_ref()).map(Gone::from);
+        let idle = journal.queue.tickets.is_empty() && moved.is_none();
+        let held = journal.queue.hold.is_some();
         let release = |half| release(state, half, &seen.pools);
         // Hosts that run something, and no journal that knows of it: every command would be refused.
         let is_lost = state.is_some_and(|state| state.journal.is_none())
@@ -160,13 +166,14 @@ impl Report {
             traffic_words: known.map(|state| state.wanted().to_string()),
             pools: seen.pools,
             balancers: seen.balancers,
-            lock: None,
+            lock: Lock::of(&journal.queue),
             frozen: None,
             interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, seen.explained?)),
-            next: state.filter(|_| idle && !is_lost).map(next).unwrap_or_default(),
+            next: state.filter(|_| idle && !held && !is_lost).map(next).unwrap_or_default(),
             is_journal_readable: journal.state.is_some(),
-            under_way: journal.holder,
+            under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
+            moved,
             recent: journal.recent,
         }
     }

@@ -16,8 +16,8 @@ use bluegreen_core::lock::{Hold, Queue, Queued, Ticket};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{
-    open::lost,
     store::{End, Store, StoreError},
+    turn::lost,
 };
 
 const JOURNAL: &str = "journal.jsonl";
@@ -329,8 +329,9 @@ mod tests {
     use super::{
         super::{
             Reading,
-            open::{OpenError, OpenJournal, Patience, take_turn},
+            open::{OpenError, OpenJournal},
             read,
+            turn::{Patience, Waiting, take_turn},
         },
         *,
     };
@@ -349,7 +350,13 @@ mod tests {
     }
 
     fn ticket(command: &str) -> Ticket {
-        Ticket { by: by(), command: command.to_owned(), release: None, since: "2026-01-01T00:00:00Z".to_owned() }
+        Ticket {
+            by: by(),
+            command: command.to_owned(),
+            release: None,
+            waits: true,
+            since: "2026-01-01T00:00:00Z".to_owned(),
+        }
     }
 
     fn store(dir: &Path) -> Arc<dyn Store> {
@@ -401,10 +408,7 @@ mod tests {
         let (first, second) = (store(dir.path()), store(dir.path()));
         let journal = open(&first, "flip").await.unwrap();
         let error = open(&second, "abort").await.err().unwrap();
-        assert!(
-            matches!(&error, OpenError::Locked { holder: Some(who) } if who.contains("`flip` by anna@desk")),
-            "{error}"
-        );
+        assert!(matches!(&error, OpenError::Locked(ahead) if ahead[0].ticket == ticket("flip")), "{error}");
         let reading = read(second.as_ref()).await.unwrap();
         assert_eq!(reading.queue.holder(), Some(&ticket("flip")));
         drop(journal);
@@ -439,11 +443,10 @@ mod tests {
         let (deploy, flip, restore) = (ticket("deploy"), ticket("flip"), ticket("restore"));
         let wait = async |store: &Arc<dyn Store>, ticket: &Ticket| {
             let told = std::sync::Mutex::new(Vec::new());
-            let mut waiting = |ahead: &[Queued]| {
-                if !ahead.is_empty() {
-                    told.lock()
-                        .unwrap()
-                        .push(ahead.iter().map(|it| it.ticket.command.clone()).collect::<Vec<_>>().join(" "));
+            let mut waiting = |now: Waiting<'_>| {
+                let ahead: Vec<&str> = now.ahead.iter().map(|it| it.ticket.command.as_str()).collect();
+                if now.is_news {
+                    told.lock().unwrap().push(ahead.join(" "));
                 }
                 false
             };
@@ -477,7 +480,8 @@ mod tests {
     #[tokio::test]
     async fn a_lock_by_hand_is_not_waited_for_and_only_its_own_release_ends_it() {
         let dir = tempfile::tempdir().unwrap();
-        let hold = Hold { by: by(), since: "2026-01-01T00:00:00Z".to_owned(), why: Some("audit".to_owned()) };
+        let hold =
+            Hold { by: by(), since: "2026-01-01T00:00:00Z".to_owned(), why: Some("audit".to_owned()), copy_of: None };
         let (first, second) = (store(dir.path()), store(dir.path()));
         assert!(first.set_hold(None, Some(&hold)).await.unwrap());
         assert!(!second.set_hold(None, Some(&hold)).await.unwrap(), "it is held already");

@@ -5,6 +5,8 @@ mod open;
 mod records;
 mod ssh;
 mod store;
+mod turn;
+pub mod words;
 
 use std::{path::Path, sync::Arc};
 
@@ -13,9 +15,11 @@ use bluegreen_core::inventory::JournalLocation;
 use super::host::SshSettings;
 
 pub use file::FileStore;
-pub use open::{OpenError, OpenJournal, Patience, Reading, read, take_turn};
+pub use open::{OpenError, OpenJournal, Reading, read};
+pub use records::{Records, parse};
 pub use ssh::{LEASE, SshStore};
 pub use store::{End, Store, StoreError};
+pub use turn::{Patience, Place, Waiting, take_turn};
 
 /// The journal at `location`; nothing is contacted yet. Relative paths are below `base`; `ssh` says how
 /// hosts are reached.

@@ -1,48 +1,46 @@
-//! A journal opened for one command: its turn in the queue, its state, its appends.
+//! A journal opened for one command: its state, its appends.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bluegreen_core::{
-    lock::{Hold, Queue, Queued, Ticket, Turn},
-    rollout::{By, Entry, Event, FORMAT, State, encode},
+    lock::{Hold, Queue, Queued, Ticket},
+    rollout::{By, Entry, Event, FORMAT, Moved, State, encode},
 };
 
 use super::{
     records::{Records, parse},
     store::{End, Store, StoreError},
+    words,
 };
 use crate::engine::{Journal, JournalError};
 
 /// Why a journal was not opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another command has the lock; who, as far as it said.
-    #[error("another bg is under way on this site{}", .holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
-    Locked {
-        /// What the holder said of itself.
-        holder: Option<String>,
-    },
-    /// Somebody holds the lock by hand.
-    #[error("the site is {0}. Nothing was touched")]
+    /// Another command has the lock, or waits for it since before.
+    #[error("another bg is under way on this site: {}. Nothing was touched", taken(.0))]
+    Locked(Vec<Queued>),
+    /// Somebody holds the lock by hand, or the journal is an unfinished copy.
+    #[error("{}. Nothing was touched", words::hold(.0))]
     Held(Box<Hold>),
     /// The turn did not come in time.
-    #[error("the site's lock did not become free within {}: {holder} has it. Nothing was touched", words(*.waited))]
+    #[error("the lock did not become free within {}: {}. Nothing was touched", words::duration(*.waited), taken(.ahead))]
     NotFree {
-        /// Who has it.
-        holder: String,
+        /// Who is ahead; the first has it.
+        ahead: Vec<Queued>,
         /// How long was waited.
         waited: Duration,
     },
     /// A newer deploy queued behind this one, which was to give way then.
-    #[error("gave way to the newer {0}, which waits behind it. Nothing was touched")]
+    #[error("gave way to a newer release: {0} waits behind it. Nothing was touched")]
     Overtaken(Box<Ticket>),
     /// Ctrl-C while it waited.
-    #[error("stopped as asked while waiting for the site's lock. Nothing was touched")]
+    #[error("stopped as asked while it waited for the lock. Nothing was touched")]
     Stopped,
+    /// The site goes on in another journal.
+    #[error("{}. Nothing was touched", words::moved(.0))]
+    Moved(Box<Moved>),
     /// A line is damaged, from the future, or does not follow.
     #[error("the journal `{name}` is damaged at line {line}: {why}")]
     Damaged {
@@ -58,11 +56,14 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-/// A duration as people say it: `90 s`, `10 min`.
-fn words(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds if seconds >= 120 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        seconds => format!("{seconds} s"),
+/// Who has the lock and how many are behind; with nobody left in the queue, nothing is known of it.
+fn taken(tickets: &[Queued]) -> String {
+    let Some((holder, others)) = tickets.split_first() else { return "it has left since".to_owned() };
+    let holder = words::ticket(&holder.ticket);
+    match others.len() {
+        0 => holder,
+        1 => format!("{holder}; 1 more waits behind it"),
+        count => format!("{holder}; {count} more wait behind it"),
     }
 }
 
@@ -86,79 +87,6 @@ pub async fn read(store: &dyn Store) -> Result<Reading, OpenError> {
     Ok(Reading { entries, state, warning, queue })
 }
 
-/// How a command goes about the lock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Patience {
-    /// Waits so long for its turn; `None`: it is refused at once.
-    pub wait: Option<Duration>,
-    /// Gives way to a deploy that queued behind it.
-    pub skip_superseded: bool,
-}
-
-/// Takes a place in the queue and waits for its turn. `waiting` is told whenever it changes who is ahead, and asked
-/// whether to stop. On an error the place is given back.
-pub async fn take_turn(
-    store: &dyn Store,
-    ticket: &Ticket,
-    patience: Patience,
-    waiting: &mut (dyn FnMut(&[Queued]) -> bool + Send),
-) -> Result<(), OpenError> {
-    let id = store.enter(ticket).await?;
-    let taken = match turn(store, &id, patience, waiting).await {
-        Ok(()) => store.begin().await.map_err(OpenError::from),
-        Err(error) => Err(error),
-    };
-    if taken.is_err() {
-        store.leave().await;
-    }
-    taken
-}
-
-async fn turn(
-    store: &dyn Store,
-    id: &str,
-    patience: Patience,
-    waiting: &mut (dyn FnMut(&[Queued]) -> bool + Send),
-) -> Result<(), OpenError> {
-    let begun = Instant::now();
-    let mut told: Option<Vec<Queued>> = None;
-    loop {
-        let queue = store.queue().await?;
-        if let Some(hold) = queue.hold.clone() {
-            return Err(OpenError::Held(Box::new(hold)));
-        }
-        let ahead = match queue.turn(id) {
-            Turn::Ours => {
-                let newer = queue.overtaken_by(id).filter(|_| patience.skip_superseded);
-                return newer.map_or(Ok(()), |newer| Err(OpenError::Overtaken(Box::new(newer.clone()))));
-            }
-            Turn::Gone => return Err(lost(&store.name()).into()),
-            Turn::Behind(ahead) => ahead,
-        };
-        let holder = ahead[0].ticket.to_string();
-        let Some(wait) = patience.wait else { return Err(OpenError::Locked { holder: Some(holder) }) };
-        if begun.elapsed() >= wait {
-            return Err(OpenError::NotFree { holder, waited: wait });
-        }
-        let is_news = told.as_deref() != Some(ahead);
-        if waiting(if is_news { ahead } else { &[] }) {
-            return Err(OpenError::Stopped);
-        }
-        if is_news {
-            told = Some(ahead.to_vec());
-        }
-        tokio::time::sleep(store.pause().min(wait.saturating_sub(begun.elapsed()))).await;
-    }
-}
-
-/// The lease is over.
-pub(super) fn lost(name: &str) -> StoreError {
-    StoreError::Lost(format!(
-        "this command lost the lock of the journal `{name}`: its lease was not renewed in time (the connection was gone, or \
-         this machine slept), and another command may have it now. Nothing more was done"
-    ))
-}
-
 /// An open journal. Its process has the lock until the store is left.
 pub struct OpenJournal {
     store: Arc<dyn Store>,
@@ -170,9 +98,12 @@ pub struct OpenJournal {
 }
 
 impl OpenJournal {
-    /// Replays the journal for appending. The turn must have been taken.
+    /// Replays the journal for appending. The turn must have been taken. A closed journal is refused.
     pub async fn open(store: Arc<dyn Store>, by: By) -> Result<OpenJournal, OpenError> {
         let Records { state, warning, end, .. } = parse(&store.name(), &store.read().await?)?;
+        if let Some(moved) = &state.moved {
+            return Err(OpenError::Moved(Box::new(moved.clone())));
+        }
         Ok(OpenJournal { store, state, end, by, warning })
     }
 

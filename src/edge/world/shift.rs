@@ -217,7 +217,7 @@ fn unprepared(error: &Error) -> Failure {
         false => format!("`{}` could not be prepared: {}", error.host, error.kind),
     };
     let hint = error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host));
-    Failure::new(effect, and_then(&what, "no balancer was switched and no server was touched")).hint(hint)
+    Failure::new(effect, and_then(&what, "No balancer was switched and no server was touched")).hint(hint)
 }
 
 /// Refuses a tree of another journal, and a generation that this journal never chose.

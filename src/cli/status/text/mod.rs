@@ -6,7 +6,10 @@ use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{ask::PlaceSeen, report::Report};
-use crate::{cli::screen::Screen, engine::typed};
+use crate::{
+    cli::screen::{Screen, wrapped},
+    engine::typed,
+};
 
 /// Changes of the last hour that are shown; JSON has all of them.
 const SHOWN: usize = 12;
@@ -116,43 +119,47 @@ fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen)
     lines
 }
 
-/// Lines of at most `width` characters, broken at blanks; a longer word is cut.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + rest.len() < width => {
-                line.push(' ');
-                line.push_str(word);
-                continue;
-            }
-            _ => {}
-        }
-        while rest.len() > width {
-            lines.push(rest.drain(..width).collect());
-        }
-        lines.push(rest.into_iter().collect());
-    }
-    lines
-}
-
 fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(problem) = &report.journal {
         lines.extend(wrapped(&format!("journal: {problem}"), 78));
     }
-    if let Some(holder) = &report.under_way {
-        let by = if holder.is_empty() { String::new() } else { format!(": {holder}") };
-        lines.push(format!("a command is under way{by}"));
-    }
+    lines.extend(locked(report, screen));
     if let Some(open) = &report.interrupted {
         lines.extend(interrupted::block(open, screen, zone));
     }
     lines
 }
 
+/// What stands in the way of the next command.
+fn locked(report: &Report, screen: Screen) -> Vec<String> {
+    let mut lines = Vec::new();
+    let warning =
+        |text: &str| wrapped(text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>();
+    if let Some(moved) = &report.moved {
+        lines.extend(warning(&moved.text));
+    }
+    let Some(lock) = &report.lock else { return lines };
+    if lock.manual {
+        lines.extend(warning(&lock.text));
+    }
+    if let Some(under_way) = &report.under_way {
+        let text = if lock.manual { under_way } else { &lock.text };
+        lines.extend(wrapped(&format!("a command is under way: {text}"), 78));
+    }
+    for waits in &lock.waiting {
+        lines.extend(wrapped(&format!("waiting for the lock: {}", waits.text), 78));
+    }
+    lines
+}
+
 fn next(report: &Report) -> Vec<String> {
+    if report.lock.as_ref().is_some_and(|lock| lock.manual) {
+        let is_copy = report.lock.as_ref().is_some_and(|lock| lock.copy_of.is_some());
+        let (word, about) =
+            if is_copy { ("journal copy", "finish the copy") } else { ("unlock", "let commands begin again") };
+        return vec!["next".to_owned(), format!("  bg {word:<14}{about}")];
+    }
     let open = report.interrupted.iter().flat_map(|open| open.next.iter());
     let others =
         report.next.iter().filter(|word| report.interrupted.as_ref().is_none_or(|open| !open.next.contains(word)));

@@ -19,8 +19,8 @@ use self::{
     keeper::{Gone, Keeper, NotKept},
 };
 use super::{
-    open::lost,
     store::{End, Store, StoreError},
+    turn::lost,
 };
 use crate::edge::host::{HostError, Hosts, Output, QUOTED_LINES, SshSettings, last_lines};
 

@@ -1,0 +1,159 @@
+//! The site's lock as commands take it: asked for before anything slow or changing, waited for where the user says so.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bluegreen_core::{
+    lock::{Queue, Ticket},
+    rollout::State,
+};
+
+use super::{Asked, Site, Wanted, by};
+use crate::{
+    edge::journal::{self, OpenError, OpenJournal, Place, StoreError, Waiting, words},
+    engine::{Exit, Outcome, Report},
+};
+
+/// The time now, as tickets and holds say it.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl Site {
+    /// Whether this command waits in the queue, at this moment.
+    pub fn waits(&self) -> Arc<AtomicBool> {
+        self.waits.clone()
+    }
+
+    /// Who waits has the lock before anything is decided: what it waits for changes the site. Where nothing was ever begun
+    /// there is nothing to wait for, and a refusal makes no queue either.
+    pub(super) async fn lock_first(&self, asked: &Asked) -> Result<(), Outcome> {
+        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        if let Some(moved) = reading.state.moved {
+            return Err(not_opened(OpenError::Moved(Box::new(moved))));
+        }
+        let is_begun = reading.state.length > 0 || reading.queue != Queue::default();
+        if is_begun || matches!(asked, Asked::Setup(_)) {
+            self.lock(asked.as_str(), asked.deploys()).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock, in turn. A deploy that waits reads its artifacts before: what it brings is what lay there when it was
+    /// started, and what cannot be read is said at once.
+    pub(super) async fn lock(&self, command: &str, deploys: Option<&Wanted>) -> Result<(), Outcome> {
+        let release = deploys.map(|wanted| wanted.label.clone().unwrap_or_else(|| "a new release".to_owned()));
+        let waits = self.patience.wait.is_some();
+        let ticket = Ticket { by: by(), command: command.to_owned(), release, waits, since: now() };
+        let place = Place::enter(self.store.as_ref(), &ticket).await.map_err(not_opened)?;
+        if let Some(wanted) = deploys.filter(|_| waits) {
+            let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+            self.make_release(wanted, reading.state.next_version()).await?;
+        }
+        let begun = std::time::Instant::now();
+        let mut has_waited = false;
+        let mut waiting = |now: Waiting<'_>| {
+            self.waits.store(true, Ordering::SeqCst);
+            has_waited = true;
+            if now.is_news {
+                (self.world.reporter)(Report::Waiting(self.in_queue(now)));
+            }
+            self.interrupted.load(Ordering::SeqCst)
+        };
+        let taken = place.turn(self.patience, &mut waiting).await;
+        self.waits.store(false, Ordering::SeqCst);
+        taken.map_err(not_opened)?;
+        self.has_lock.store(true, Ordering::SeqCst);
+        if has_waited {
+            let waited = words::duration(begun.elapsed());
+            (self.world.reporter)(Report::Waiting(format!("it is the turn of `{command}`, after {waited}")));
+        }
+        Ok(())
+    }
+
+    /// Who has the lock and who is ahead, for whoever waits.
+    fn in_queue(&self, now: Waiting<'_>) -> String {
+        let Some((holder, others)) = now.ahead.split_first() else { return String::new() };
+        let bound = self.patience.wait.map(words::duration).unwrap_or_default();
+        let mut text = format!("waiting for the lock, up to {bound}: {} has it", words::ticket(&holder.ticket));
+        if !others.is_empty() {
+            let ahead: Vec<String> = others.iter().map(|queued| queued.ticket.to_string()).collect();
+            text.push_str(&format!("; before this command also {}", ahead.join(", ")));
+        }
+        if let Some(newer) = now.newer {
+            text.push_str(&format!("; it will give way to {newer}, which is newer, unless that one leaves before"));
+        }
+        text
+    }
+
+    /// The journal, locked for this command. Only `setup` may begin one.
+    pub(super) async fn open(&self, command: &str) -> Result<OpenJournal, Outcome> {
+        if !self.has_lock.load(Ordering::SeqCst) {
+            self.lock(command, None).await?;
+        }
+        let journal = OpenJournal::open(self.store.clone(), by()).await.map_err(not_opened)?;
+        if let Some(warning) = &journal.warning {
+            self.world.warn(warning);
+        }
+        Ok(journal)
+    }
+
+    /// The state, for dry runs and for what is refused before a journal would be made. Refused while another command has
+    /// the lock: what it has open is under way, not interrupted. The lock by hand is no matter to a dry run.
+    pub(super) async fn peek(&self, dry_run: bool) -> Result<State, Outcome> {
+        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        if let Some(moved) = reading.state.moved {
+            return Err(not_opened(OpenError::Moved(Box::new(moved))));
+        }
+        if self.has_lock.load(Ordering::SeqCst) {
+            return Ok(reading.state);
+        }
+        match reading.queue.hold {
+            Some(hold) if !dry_run => return Err(not_opened(OpenError::Held(Box::new(hold)))),
+            _ => {}
+        }
+        if reading.queue.tickets.is_empty() {
+            return Ok(reading.state);
+        }
+        Err(not_opened(OpenError::Locked(reading.queue.tickets)))
+    }
+}
+
+/// Why the journal was not opened, and what to do about it.
+pub(super) fn not_opened(error: OpenError) -> Outcome {
+    let (exit, hint) = match &error {
+        OpenError::Locked(_) => {
+            (Exit::Refused, "`--wait` waits for the lock; `bg status` shows where the site stands".to_owned())
+        }
+        OpenError::NotFree { .. } => {
+            (Exit::Refused, "wait longer (`--wait 3h`); `bg status` shows where the site stands".to_owned())
+        }
+        OpenError::Held(hold) => (
+            Exit::Refused,
+            match &hold.copy_of {
+                Some(from) => {
+                    format!("`bg journal copy {from} …` again finishes the copy; until then the site is in `{from}`")
+                }
+                None => {
+                    "`bg unlock` releases it, when that is right; `bg status` shows where the site stands".to_owned()
+                }
+            },
+        ),
+        OpenError::Overtaken(_) => {
+            (Exit::Refused, "nothing is to be done, if the newer release brings this one's changes too".to_owned())
+        }
+        OpenError::Stopped => (Exit::Interrupted, "`bg status` shows where the site stands".to_owned()),
+        OpenError::Moved(moved) => {
+            (Exit::Refused, format!("set `journal = \"{}\"` under `[site]` in the inventory", moved.to))
+        }
+        OpenError::Damaged { .. } => (
+            Exit::Failed,
+            "nothing was touched; bring back a copy of the journal from a backup, or mend that line by hand".to_owned(),
+        ),
+        OpenError::Store(StoreError::Lost(_)) => (Exit::Refused, "`bg status` shows who is at work".to_owned()),
+        OpenError::Store(_) => (Exit::Failed, "nothing was touched".to_owned()),
+    };
+    Outcome { exit, message: error.to_string(), hint: Some(hint) }
+}
