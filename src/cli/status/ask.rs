@@ -218,8 +218,8 @@ impl Asking<'_> {
     async fn place(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Server {
         let bounds = Bounds::default();
         let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
-        let of_step = self.release_of_step(half).filter(|_| pool.health.release_header.is_some());
-        let named = of_step.or(release).filter(|_| pool.health.release_header.is_some());
+        let tells = pool.health.release_header.is_some();
+        let of_step = self.release_of_step(half).filter(|_| tells);
         let (found, health, told_of_step) = tokio::join!(
             tokio::time::timeout(ROUND, server::look(self.hosts, place, &bounds)),
             tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place, release)),
@@ -232,7 +232,7 @@ impl Asking<'_> {
             unpacks: matches!(pool.deploy, Deploy::Unpack { .. }),
             answer: Err("it did not answer in time".to_owned()),
             health: None,
-            named: named.map(|release| release.version.to_string()),
+            named: None,
         };
         let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
         match found {
@@ -252,9 +252,12 @@ impl Asking<'_> {
         if let Ok(Ok(verdict)) = &health {
             fact.health = Some(short(verdict));
         }
-        if of_step.is_some() {
-            fact.health = told_of_step;
-        }
+        fact.named = match (of_step, told_of_step, release) {
+            (Some(of_step), Some(told), _) => Some((of_step.version.to_string(), told.is_healthy())),
+            // It would not be healthy with another.
+            (None, _, Some(release)) if tells => Some((release.version.to_string(), true)),
+            _ => None,
+        };
         match health {
             Ok(Ok(Verdict::Healthy)) => seen.healthy = Some(true),
             Ok(Ok(unhealthy)) => {
@@ -277,7 +280,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Whether a place is healthy on `release`, where that can be told.
+    /// What is found when a place must answer as `release`.
     async fn health_of_step(
         &self,
         viewpoints: &[String],
@@ -285,10 +288,9 @@ impl Asking<'_> {
         pool: &Pool,
         place: &Place,
         release: Option<&Release>,
-    ) -> Option<Result<(), String>> {
+    ) -> Option<Verdict> {
         let asked = self.health(viewpoints, half, pool, place, Some(release?));
-        let verdict = tokio::time::timeout(ROUND, asked).await.ok()?.ok()?;
-        Some(short(&verdict))
+        tokio::time::timeout(ROUND, asked).await.ok()?.ok()
     }
 
     /// One request, as before a shift. An error is why it could not be asked.

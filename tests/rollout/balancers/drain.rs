@@ -46,7 +46,7 @@ fn a_drain_that_never_ends_is_aborted_without_touching_a_server() {
     assert_stage(&site, "isolated");
     assert_eq!(half(&site, "lb1", PHONE), "blue");
     let ran = run(&site, "status");
-    assert_says(&ran, &["`lb1` has requests in flight", "`web2` runs v1", "green was not drained within 1s"]);
+    assert_says(&ran, &["`lb1`: requests in flight", "`web2`: v1 runs", "green was not drained within 1s"]);
 
     let ran = run(&site, "abort");
     ran.expect(0);

@@ -77,7 +77,7 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
     assert!(console.success(), "{by_hand}");
     site.start_sshd("lb2").unwrap();
     let found = status(&site)["interrupted"]["found"].clone();
-    assert!(found[1]["what"].as_str().unwrap().starts_with("is put back: "), "{found}");
+    assert!(found[1]["what"].as_str().unwrap().starts_with("put back: "), "{found}");
     let ran = run(&site, "resume");
     ran.expect(0);
     assert_says(&ran, &["the interrupted `flip` is undone", "staged"]);
@@ -93,10 +93,7 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
 fn undo_failed_is_explained(site: &Playground) -> String {
     let ran = run(site, "status");
     assert_says(&ran, &["rollout r1; undo failed", "undo failed: `bg flip` failed", "`lb2` could not be put back"]);
-    assert_says(
-        &ran,
-        &["`lb1` is put back: generation", "`lb2` gives no answer", "1. bring `lb2` back", "2. `bg resume`"],
-    );
+    assert_says(&ran, &["`lb1`: put back: generation", "`lb2`: no answer", "1. bring `lb2` back", "2. `bg resume`"]);
     assert_says(&ran, &["bg resume would put every balancer back (all traffic on blue)", "bg abort would do:"]);
     let wide = ran.stdout.lines().find(|line| line.chars().count() > 80);
     assert_eq!(wide, None, "{ran}");

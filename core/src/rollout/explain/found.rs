@@ -65,18 +65,18 @@ fn on_place(all: &Seen, seen: &PlaceSeen, words: &dyn Fn(&PlaceSeen) -> String) 
 }
 
 fn unknown(why: &str) -> String {
-    format!("gives no answer, so what it has is not known: {why}")
+    format!("no answer, so what is there is not known: {why}")
 }
 
 fn dirs(answer: &OnBalancer) -> &'static str {
-    if answer.has_dirs { "has bg's directories" } else { "has no directories of bg's yet" }
+    if answer.has_dirs { "bg's directories are there" } else { "no directories of bg's yet" }
 }
 
 fn files(answer: &OnBalancer, wanted: u64) -> String {
     match answer.revision {
-        Some(revision) if revision == wanted => format!("has the files of revision {wanted}"),
-        Some(revision) => format!("has the files of revision {revision} still"),
-        None => "has no files of bg's yet".to_owned(),
+        Some(revision) if revision == wanted => format!("files of revision {wanted}"),
+        Some(revision) => format!("still the files of revision {revision}"),
+        None => "no files of bg's yet".to_owned(),
     }
 }
 
@@ -94,16 +94,16 @@ fn reloaded(answer: &OnBalancer, wanted: u64) -> String {
 fn shifted(answer: &OnBalancer, generation: Option<u64>) -> String {
     let (current, traffic) = match &answer.tree {
         TreeSeen::Ours { generation, traffic } => (*generation, traffic),
-        TreeSeen::Nothing => return format!("has no traffic tree, so all goes to blue{}", ready(answer, generation)),
-        TreeSeen::Else(why) => return format!("differs: {why}{}", ready(answer, generation)),
+        TreeSeen::Nothing => return format!("no traffic tree, so all goes to blue{}", ready(answer, generation)),
+        TreeSeen::Else(why) => return format!("{why}{}", ready(answer, generation)),
     };
     let runs = format!("generation {current}, {traffic}");
     match generation {
-        None => format!("has {runs}"),
-        Some(n) if current == n => format!("is switched: {runs}"),
-        Some(n) if current == n + 1 => format!("is put back: {runs}"),
-        Some(n) if current > n => format!("is switched by something later than this: {runs}"),
-        Some(_) => format!("is not switched: {runs}{}", ready(answer, generation)),
+        None => runs,
+        Some(n) if current == n => format!("switched: {runs}"),
+        Some(n) if current == n + 1 => format!("put back: {runs}"),
+        Some(n) if current > n => format!("switched by something later than this: {runs}"),
+        Some(_) => format!("not switched: {runs}{}", ready(answer, generation)),
     }
 }
 
@@ -125,16 +125,12 @@ fn in_flight(answer: &OnBalancer, half: Half) -> String {
         n => Some(format!("{n} or more requests in flight {of}")),
     };
     match &answer.in_flight {
-        None => "was not asked what is in flight".to_owned(),
-        Some(Err(why)) => format!("does not say what is in flight: {why}"),
+        None => "what is in flight was not asked".to_owned(),
+        Some(Err(why)) => format!("what is in flight is not known: {why}"),
         Some(Ok(InFlight { half: of_half, both })) => {
             let counts = [count(*of_half, &format!("to {half}")), count(*both, "from when both halves served")];
             let words: Vec<String> = counts.into_iter().flatten().collect();
-            if words.is_empty() {
-                format!("has no request in flight to {half}")
-            } else {
-                format!("has {}", words.join(", "))
-            }
+            if words.is_empty() { format!("no request in flight to {half}") } else { words.join(", ") }
         }
     }
 }
@@ -142,14 +138,14 @@ fn in_flight(answer: &OnBalancer, half: Half) -> String {
 fn drained(place: &PlaceSeen, release: Version) -> String {
     let runs = runs(place);
     if runs.as_deref() == Some(release.to_string().as_str()) {
-        return format!("has {release} already, so nothing waits for it");
+        return format!("{release} runs already, so nothing waits for it");
     }
     let runs = running(runs);
     let Some(peers) = place.answer.as_ref().ok().and_then(|answer| answer.peers.as_ref()) else {
-        return format!("{runs}; who is connected to it is not known");
+        return format!("{runs}; who is connected is not known");
     };
     if peers.is_empty() {
-        return format!("{runs}; nobody but balancers is connected to it");
+        return format!("{runs}; nobody but balancers is connected");
     }
     let peer = |(from, count): &(String, usize)| {
         format!("{count} connection{} from {from}", if *count == 1 { "" } else { "s" })
@@ -161,34 +157,35 @@ fn drained(place: &PlaceSeen, release: Version) -> String {
 fn placed(place: &PlaceSeen, release: Version) -> String {
     let runs = running(runs(place));
     if !place.unpacks {
-        return format!("{runs}; its own command brings {release}, in the next step");
+        return format!("{runs}; the pool's own command brings {release} in the next step");
     }
     let is_there = place.answer.as_ref().is_ok_and(|answer| answer.placed.contains(&release.to_string()));
-    if is_there { format!("has {release} placed; {runs}") } else { format!("lacks {release}; {runs}") }
+    if is_there { format!("{release} is placed; {runs}") } else { format!("{release} is not placed; {runs}") }
 }
 
 fn activated(place: &PlaceSeen, release: Version) -> String {
     let Ok(answer) = &place.answer else { return String::new() };
     let health = match (&place.health, &place.named) {
         (None, _) => "its health is not known".to_owned(),
-        (Some(Ok(())), Some(named)) => format!("healthy, and it is {named} that answers"),
-        (Some(Ok(())), None) => "something healthy answers".to_owned(),
+        (Some(Ok(())), Some((named, true))) => format!("healthy, and it is {named} that answers"),
+        (Some(Ok(())), Some((named, false))) => format!("healthy, and it is not {named} that answers"),
+        (Some(Ok(())), None) => "what answers is healthy".to_owned(),
         (Some(Err(why)), _) => format!("NOT healthy: {why}"),
     };
     let current = answer.current.as_ref().map(|name| format!(", `current` is {name}")).unwrap_or_default();
     match (&answer.release, &answer.activating) {
-        (Some(runs), _) if *runs == release.to_string() => format!("has {release} activated; {health}"),
-        (Some(runs), _) => format!("runs {runs}{current}: not begun there; {health}"),
-        (None, Some(begun)) => format!("began to activate {begun} and did not end{current}; {health}"),
-        (None, None) => format!("runs no release by its marker{current}: not begun there; {health}"),
+        (Some(runs), _) if *runs == release.to_string() => format!("{release} is activated; {health}"),
+        (Some(runs), _) => format!("not begun: {runs} runs{current}; {health}"),
+        (None, Some(begun)) => format!("the activation of {begun} was begun and did not end{current}; {health}"),
+        (None, None) => format!("not begun: no release runs by its marker{current}; {health}"),
     }
 }
 
 fn kept(place: &PlaceSeen) -> String {
     let Ok(answer) = &place.answer else { return String::new() };
     match answer.placed.as_slice() {
-        [] => "keeps no release".to_owned(),
-        kept => format!("keeps {}", kept.join(", ")),
+        [] => "no release is kept".to_owned(),
+        kept => format!("kept: {}", kept.join(", ")),
     }
 }
 
@@ -197,5 +194,5 @@ fn runs(place: &PlaceSeen) -> Option<String> {
 }
 
 fn running(release: Option<String>) -> String {
-    release.map_or_else(|| "runs no release by its marker".to_owned(), |release| format!("runs {release}"))
+    release.map_or_else(|| "no release runs by its marker".to_owned(), |release| format!("{release} runs"))
 }

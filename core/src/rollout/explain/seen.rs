@@ -79,8 +79,8 @@ pub struct PlaceSeen {
     pub answer: Result<OnPlace, String>,
     /// Whether it is healthy, or why not; `None`: that is not known.
     pub health: Option<Result<(), String>>,
-    /// The release that its answer had to name to be healthy; `None` where any may answer.
-    pub named: Option<String>,
+    /// The release that its answer was to name, and whether it did; `None` where no release can be told from an answer.
+    pub named: Option<(String, bool)>,
 }
 
 /// What stands on a server.

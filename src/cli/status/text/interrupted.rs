@@ -13,7 +13,7 @@ const COLUMN: usize = 10;
 
 /// The block of an interrupted command.
 pub fn block(open: &Interrupted, screen: Screen, zone: &TimeZone) -> Vec<String> {
-    let title = wrapped(&title(open), WIDTH).into_iter();
+    let title = wrapped(&screen.named(&title(open)), WIDTH).into_iter();
     let mut lines: Vec<String> = title.map(|line| screen.paint_out(&line, style(open))).collect();
     lines.extend(beside("begun", &begun(open, zone)));
     if let Some(why) = &open.why {
@@ -22,15 +22,28 @@ pub fn block(open: &Interrupted, screen: Screen, zone: &TimeZone) -> Vec<String>
     for not in open.undo_failed.iter().flatten() {
         lines.extend(beside("then", &format!("putting it back: {}", not.said)));
     }
-    for (number, found) in open.found.iter().enumerate() {
+    for (number, (hosts, what)) in alike(open).into_iter().enumerate() {
         let word = if number == 0 { "now" } else { "" };
-        lines.extend(beside(word, &format!("`{}` {}", found.host, found.what)));
+        lines.extend(beside(word, &format!("{}: {what}", hosts.join(", "))));
     }
-    lines.extend(to_do(open));
-    lines.extend(way("resume", open, &open.explained.resume));
-    lines.extend(way("abort", open, &open.explained.abort));
-    lines.extend(also(open));
+    lines.extend(to_do(open, screen));
+    lines.extend(way("resume", open, &open.explained.resume, screen));
+    lines.extend(way("abort", open, &open.explained.abort, screen));
+    lines.extend(also(open, screen));
     lines
+}
+
+/// What was found, hosts of which the same is to be said together.
+fn alike(open: &Interrupted) -> Vec<(Vec<String>, &str)> {
+    let mut groups: Vec<(Vec<String>, &str)> = Vec::new();
+    for found in &open.found {
+        let host = format!("`{}`", found.host);
+        match groups.iter_mut().find(|(_, what)| *what == found.what) {
+            Some((hosts, _)) => hosts.push(host),
+            None => groups.push((vec![host], &found.what)),
+        }
+    }
+    groups
 }
 
 fn style(open: &Interrupted) -> &'static str {
@@ -66,11 +79,11 @@ fn time(at: &str, zone: &TimeZone) -> String {
     at.unwrap_or_else(|_| "at an unknown time".to_owned())
 }
 
-fn to_do(open: &Interrupted) -> Vec<String> {
+fn to_do(open: &Interrupted, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     for (number, to_do) in open.to_do.iter().enumerate() {
         let word = if number == 0 { "to do" } else { "" };
-        let said = wrapped(&to_do.what, WIDTH - COLUMN - 3);
+        let said = wrapped(&screen.named(&to_do.what), WIDTH - COLUMN - 3);
         for (at, line) in said.into_iter().enumerate() {
             let head = if at == 0 { format!("{}.", number + 1) } else { String::new() };
             lines.push(row(if at == 0 { word } else { "" }, &format!("{head:<3}{line}")));
@@ -94,16 +107,18 @@ fn row(word: &str, text: &str) -> String {
     format!("  {word:<margin$}{text}")
 }
 
-fn way(word: &str, open: &Interrupted, way: &Way) -> Vec<String> {
+fn way(word: &str, open: &Interrupted, way: &Way, screen: Screen) -> Vec<String> {
     let command = &open.command;
+    let word = format!("{} {word}", screen.called);
     let head = match way {
-        Way::Steps(0, _) => format!("bg {word} would do:"),
-        Way::Steps(first, _) => format!("bg {word} would go on with step {}:", first + 1),
-        Way::PutBack(back) => format!("bg {word} would put every balancer back ({back}) and end `{command}`"),
-        Way::AsResume => format!("bg {word} would do the same"),
-        Way::Refused(why) => format!("bg {word} is refused: {why}"),
+        Way::Steps(0, _) => format!("{word} would do:"),
+        Way::Steps(first, _) => format!("{word} would go on with step {}:", first + 1),
+        Way::PutBack(back) => format!("{word} would put every balancer back ({back}) and end `{command}`"),
+        Way::AsResume => format!("{word} would do the same"),
+        Way::Refused(why) => format!("{word} is refused: {why}"),
     };
-    let mut lines: Vec<String> = wrapped(&head, WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect();
+    let mut lines: Vec<String> =
+        wrapped(&screen.named(&head), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect();
     for step in way.steps().lines() {
         let (number, what) = step.trim_start().split_once(' ').unwrap_or_default();
         for (at, line) in wrapped(what, WIDTH - COLUMN - 1).into_iter().enumerate() {
@@ -114,14 +129,14 @@ fn way(word: &str, open: &Interrupted, way: &Way) -> Vec<String> {
     lines
 }
 
-fn also(open: &Interrupted) -> Vec<String> {
+fn also(open: &Interrupted, screen: Screen) -> Vec<String> {
     let also: Vec<String> = open.explained.also.iter().map(|verb| format!("`bg {verb}`")).collect();
     let text = match also.len() {
         0 => return Vec::new(),
         1 => format!("{} ends it too, with all traffic on blue", also[0]),
         _ => format!("{} end it too, with all traffic on blue", also.join(" and ")),
     };
-    wrapped(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
+    wrapped(&screen.named(&text), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
 }
 
 #[cfg(test)]

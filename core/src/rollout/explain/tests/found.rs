@@ -14,18 +14,18 @@ fn a_switch_says_which_balancers_took_it() {
         silent("lb5"),
     ]);
     let whats = site.whats(&seen);
-    assert_eq!(whats[0], format!("lb1: is switched: generation {n}, all traffic on green"));
+    assert_eq!(whats[0], format!("lb1: switched: generation {n}, all traffic on green"));
     assert_eq!(
         whats[1],
         format!(
-            "lb2: is not switched: generation {}, all traffic on blue; {n} and the way back, {}, are ready",
+            "lb2: not switched: generation {}, all traffic on blue; {n} and the way back, {}, are ready",
             n - 2,
             n + 1
         )
     );
-    assert_eq!(whats[2], format!("lb3: is put back: generation {}, all traffic on blue", n + 1));
+    assert_eq!(whats[2], format!("lb3: put back: generation {}, all traffic on blue", n + 1));
     assert!(whats[3].contains("by something later than this"), "{whats:?}");
-    assert_eq!(whats[4], "lb5: gives no answer, so what it has is not known: it is unreachable: Connection refused");
+    assert_eq!(whats[4], "lb5: no answer, so what is there is not known: it is unreachable: Connection refused");
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn a_tree_that_is_not_the_journals_is_told_as_it_is() {
     site.stopped_at(&Command::Flip, 1);
     let of = |tree| altered(balancer("lb1", 1, &blue(), &[]), |answer| answer.tree = tree);
     let whats = site.whats(&only([of(TreeSeen::Nothing), of(TreeSeen::Else("its tree is of another journal".into()))]));
-    assert!(whats[0].starts_with("lb1: has no traffic tree, so all goes to blue; nothing is prepared"), "{whats:?}");
-    assert!(whats[1].starts_with("lb1: differs: its tree is of another journal"), "{whats:?}");
+    assert!(whats[0].starts_with("lb1: no traffic tree, so all goes to blue; nothing is prepared"), "{whats:?}");
+    assert!(whats[1].starts_with("lb1: its tree is of another journal"), "{whats:?}");
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn a_setup_says_what_came_to_be() {
         })
     };
     let seen = only([balancer("lb1", 1, &blue(), &[]), none("lb2")]);
-    assert_eq!(site.whats(&seen), ["lb1: has bg's directories", "lb2: has no directories of bg's yet"]);
+    assert_eq!(site.whats(&seen), ["lb1: bg's directories are there", "lb2: no directories of bg's yet"]);
     site.append(site.state.finish(0, Vec::new()));
     site.start(1);
-    assert_eq!(site.whats(&seen), ["lb1: has the files of revision 1", "lb2: has no files of bg's yet"]);
+    assert_eq!(site.whats(&seen), ["lb1: files of revision 1", "lb2: no files of bg's yet"]);
 
     let told = site.explain(&seen);
     assert!(matches!(told.resume, Way::Steps(1, _)));
@@ -95,10 +95,10 @@ fn a_reload_says_what_nginx_runs() {
     assert_eq!(
         site.whats(&seen),
         [
-            "lb1: has the files of revision 2, and nginx runs them",
-            "lb2: has the files of revision 2, and nginx runs revision 1",
-            "lb3: has the files of revision 1 still, and nginx does not say what it runs: no answer",
-            "lb4: has the files of revision 2, and what nginx runs was not asked",
+            "lb1: files of revision 2, and nginx runs them",
+            "lb2: files of revision 2, and nginx runs revision 1",
+            "lb3: still the files of revision 1, and nginx does not say what it runs: no answer",
+            "lb4: files of revision 2, and what nginx runs was not asked",
         ]
     );
 }
@@ -130,14 +130,14 @@ fn a_drain_says_what_is_in_flight_and_who_is_connected() {
     assert_eq!(
         site.whats(&seen),
         [
-            "lb1: has no request in flight to green",
-            "lb2: has 10 or more requests in flight to green, requests in flight from when both halves served",
-            "lb3: does not say what is in flight: timed out",
-            "lb4: was not asked what is in flight",
-            "web2: runs v1; nobody but balancers is connected to it",
-            "web4: runs v1; 2 connections from 10.0.0.9, 1 connection from 10.0.0.8, which is no balancer",
-            "web6: runs v1; who is connected to it is not known",
-            "web8: has v2 already, so nothing waits for it",
+            "lb1: no request in flight to green",
+            "lb2: 10 or more requests in flight to green, requests in flight from when both halves served",
+            "lb3: what is in flight is not known: timed out",
+            "lb4: what is in flight was not asked",
+            "web2: v1 runs; nobody but balancers is connected",
+            "web4: v1 runs; 2 connections from 10.0.0.9, 1 connection from 10.0.0.8, which is no balancer",
+            "web6: v1 runs; who is connected is not known",
+            "web8: v2 runs already, so nothing waits for it",
         ]
     );
 }
@@ -159,10 +159,10 @@ fn placing_says_where_the_release_is() {
     assert_eq!(
         site.whats(&seen),
         [
-            "web2: has v2 placed; runs v1",
-            "web4: lacks v2; runs v1",
-            "web6: runs v1; its own command brings v2, in the next step",
-            "web8: gives no answer, so what it has is not known: it did not answer in time",
+            "web2: v2 is placed; v1 runs",
+            "web4: v2 is not placed; v1 runs",
+            "web6: v1 runs; the pool's own command brings v2 in the next step",
+            "web8: no answer, so what is there is not known: it did not answer in time",
         ]
     );
 }
@@ -177,7 +177,7 @@ fn activating_says_what_marker_and_current_say_and_whether_it_is_healthy() {
         place
     };
     let mut telling = place("web4", Half::Green, on("v2", &["v2"]));
-    telling.named = Some("v2".to_owned());
+    telling.named = Some(("v2".to_owned(), true));
     let why = "GET /healthz answered 503".to_owned();
     let seen = places([
         place("web1", Half::Blue, on("v1", &["v1"])),
@@ -188,11 +188,11 @@ fn activating_says_what_marker_and_current_say_and_whether_it_is_healthy() {
         place("web9", Half::Green, OnPlace::default()),
     ]);
     let wanted = [
-        "web2: has v2 activated; something healthy answers",
-        "web4: has v2 activated; healthy, and it is v2 that answers",
-        "web6: began to activate v2 and did not end, `current` is v2; NOT healthy: GET /healthz answered 503",
-        "web8: runs v1, `current` is v1: not begun there; its health is not known",
-        "web9: runs no release by its marker: not begun there; something healthy answers",
+        "web2: v2 is activated; what answers is healthy",
+        "web4: v2 is activated; healthy, and it is v2 that answers",
+        "web6: the activation of v2 was begun and did not end, `current` is v2; NOT healthy: GET /healthz answered 503",
+        "web8: not begun: v1 runs, `current` is v1; its health is not known",
+        "web9: not begun: no release runs by its marker; what answers is healthy",
     ];
     assert_eq!(site.whats(&seen), wanted);
     site.append(site.state.finish(4, Vec::new()));
@@ -207,7 +207,10 @@ fn a_machine_in_two_places_is_told_apart() {
     let mut api = place("web2", Half::Green, on("v1", &["v1"]));
     "api".clone_into(&mut api.pool);
     let seen = places([place("web2", Half::Green, on("v1", &["v1", "v2"])), api]);
-    assert_eq!(site.whats(&seen), ["web2: web/green: has v2 placed; runs v1", "web2: api/green: lacks v2; runs v1"]);
+    assert_eq!(
+        site.whats(&seen),
+        ["web2: web/green: v2 is placed; v1 runs", "web2: api/green: v2 is not placed; v1 runs"]
+    );
 }
 
 #[test]
@@ -217,5 +220,5 @@ fn pruning_says_what_is_kept() {
     let last = plan(&site.state, &segments(), &Command::Restore).expect("it is allowed").steps.len() - 1;
     site.stopped_at(&Command::Restore, last);
     let seen = places([place("web1", Half::Blue, on("v2", &["v1", "v2"])), place("web2", Half::Green, on("v2", &[]))]);
-    assert_eq!(site.whats(&seen), ["web1: keeps v1, v2", "web2: keeps no release"]);
+    assert_eq!(site.whats(&seen), ["web1: kept: v1, v2", "web2: no release is kept"]);
 }

@@ -108,7 +108,7 @@ fn undo_failed_names_the_hosts_and_what_a_person_does() {
     let lb2 = balancer("lb2", back - 1, &green(), &[back - 1, back]);
     let told = site.explain(&only([lb1.clone(), lb2]));
     assert!(told.to_do[0].what.starts_with("every balancer answers again, so `bg resume`"), "{:#?}", told.to_do);
-    assert!(told.found[1].what.starts_with("is switched: "), "{:?}", told.found);
+    assert!(told.found[1].what.starts_with("switched: "), "{:?}", told.found);
     // It was put back by hand: there is nothing left but to say so.
     let lb2 = balancer("lb2", back, &blue(), &[back - 1, back]);
     assert_eq!(site.explain(&only([lb1, lb2])).to_do.len(), 1);
