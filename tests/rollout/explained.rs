@@ -51,6 +51,9 @@ fn what_a_killed_command_left_is_told_host_by_host() {
     assert!(open["abort"][0].as_str().unwrap().starts_with("refused: "), "{open:#}");
     assert!(bg(&site, "status", 0).stdout.contains("bg abort is refused: there is nothing to go back to"));
     bg(&site, "abort", 3);
+    kill_at(&site, "setup --release v1", 8);
+    let open = interrupted(&site, 8);
+    says(&found(&open), &["lb1: files of revision 2, and nginx does not say what it runs: "]);
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
 
