@@ -26,6 +26,8 @@ const ENTER: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Between the messages and the connection.
 const BUFFER: usize = 64 * 1024;
+/// Characters of a message.
+const MESSAGE: usize = 64;
 /// Lines of standard error that are kept.
 const QUOTED_LINES: usize = 3;
 
@@ -178,10 +180,10 @@ impl Keeper {
         said.ended.is_some() || now().saturating_sub(said.heard) >= self.lease
     }
 
-    /// Sends a message and waits for its answer, no longer than the lease.
-    pub async fn ask(&self, bytes: Vec<u8>) -> Result<String, Gone> {
+    /// Sends a message, and what belongs to it, and waits for its answer, no longer than the lease.
+    pub async fn ask(&self, words: &str, data: &[u8]) -> Result<String, Gone> {
         let (answer, answered) = oneshot::channel();
-        self.messages.send(Message { bytes, answer: Some(answer) }).map_err(|_| Gone)?;
+        self.messages.send(Message { bytes: message(words, data), answer: Some(answer) }).map_err(|_| Gone)?;
         match timeout(self.lease, answered).await {
             Ok(Ok(line)) => Ok(line),
             _ => Err(Gone),
@@ -201,6 +203,11 @@ impl Drop for Keeper {
     }
 }
 
+/// As the keeper reads it.
+fn message(words: &str, data: &[u8]) -> Vec<u8> {
+    [format!("{words:<MESSAGE$}").as_bytes(), data].concat()
+}
+
 /// Sends the messages in order, and beats between them.
 async fn send(
     mut input: DuplexStream,
@@ -213,7 +220,7 @@ async fn send(
     loop {
         let message = tokio::select! {
             message = messages.recv() => message,
-            _ = beat.tick() => Some(Message { bytes: b"b".to_vec(), answer: None }),
+            _ = beat.tick() => Some(Message { bytes: message("beat", &[]), answer: None }),
         };
         let Some(Message { bytes, answer }) = message else { return };
         talk.ask(answer);

@@ -2,12 +2,11 @@
 # Keeps a command's place in the queue for a site's lock, and appends for it once it has the lock: in one process, so that
 # nothing can be appended that does not hold the lock.
 # Arguments: DIRECTORY LEASE QUEUE_PATIENCE LOCK_PATIENCE TICKET SAID   the first three times in seconds.
-# Reads messages, each answered by one line:
-#   b                                     still there
-#   g                                     take the lock
-#   a, 47 characters `BYTES LEAD LENGTH` and spaces, the record of LENGTH bytes
-#                                         append behind BYTES, first a newline when LEAD is 1
-#   l                                     leave
+# Reads messages of 64 characters, spaces behind the words, each answered by one line:
+#   beat                        still there
+#   begin                       take the lock
+#   append BYTES LEAD LENGTH    and then the record of LENGTH bytes: append it behind BYTES, a newline first when LEAD is 1
+#   leave
 # Without a message for the time of the lease, or at the end of its input, it gives everything back.
 # Descriptors: 6 the journal, 7 the queue, 8 the ticket, 9 the lock.
 lease=$2 queue_patience=$3 lock_patience=$4 ticket=$5 said=$6
@@ -71,45 +70,42 @@ take_lock() {
     say begun
 }
 append() {
-    # shellcheck disable=SC2046 # three words
-    set -- $(hear 47)
-    if [ $# != 3 ]; then over; fi
-    record=$(hear "$3") || over
+    bytes=$1 lead=$2 length=$3
+    record=$(hear "$length") || over
     # Only all of it.
-    if [ "${#record}" != "$3" ]; then over; fi
-    check_and_write "$1" "$2"
-}
-check_and_write() {
-    if [ "$holds_lock" = no ] || [ "$(identity "$ticket_file")" != "$ticket_identity" ]; then
+    if [ "${#record}" != "$length" ]; then over; fi
+    # shellcheck disable=SC2046 # its words
+    set -- $(stat -c '%d:%i %s' "$ticket_file" "$journal" 2>/dev/null) || :
+    if [ "$holds_lock" = no ] || [ "${1-}" != "$ticket_identity" ]; then
         say lost
         return 0
     fi
-    if [ "$(identity "$journal")" != "$journal_identity" ]; then
+    if [ "${3-}" != "$journal_identity" ]; then
         say conflict replaced
         return 0
     fi
-    size=$(stat -c %s "$journal")
-    if [ "$size" -lt "$1" ]; then
+    size=$4
+    if [ "$size" -lt "$bytes" ]; then
         say conflict short
         return 0
     fi
-    if [ "$size" -gt "$1" ]; then
-        if [ "$(tail -c "+$(($1 + 1))" "$journal" | wc -l)" -gt 0 ]; then
+    if [ "$size" -gt "$bytes" ]; then
+        if [ "$(tail -c "+$((bytes + 1))" "$journal" | wc -l)" -gt 0 ]; then
             say conflict grown
             return 0
         fi
         # What lies behind the last whole record is a torn one.
-        truncate -s "$1" "$journal"
+        truncate -s "$bytes" "$journal"
     fi
     # One write, and onto the disk.
     if complaint=$( (
-        if [ "$2" = 1 ]; then echo; fi
+        if [ "$lead" = 1 ]; then echo; fi
         printf '%s\n' "$record"
     ) | dd of="$journal" bs=4M iflag=fullblock oflag=append conv=notrunc,nocreat,fsync status=none 2>&1); then
         say appended
     else
         # Best effort: a torn tail would be dropped at the next opening anyway.
-        truncate -s "$1" "$journal" || :
+        truncate -s "$bytes" "$journal" || :
         say failed "$complaint"
     fi
 }
@@ -117,12 +113,13 @@ check_and_write() {
 enter
 trap over HUP INT TERM
 while :; do
-    message=$(hear 1) || message=''
-    case $message in
-        b) say beat ;;
-        g) take_lock ;;
-        a) append ;;
-        l)
+    # shellcheck disable=SC2046 # its words
+    set -- $(hear 64)
+    case "$# ${1-}" in
+        '1 beat') say beat ;;
+        '1 begin') take_lock ;;
+        '4 append') append "$2" "$3" "$4" ;;
+        '1 leave')
             release
             say left
             exit 0

@@ -102,6 +102,7 @@ impl SshStore {
         let host = &self.host;
         let why = match word {
             "tool" => format!("`{host}` has no `{detail}` (packages coreutils and util-linux)"),
+            "unwritable" if detail.contains("No space left") => format!("`{host}`: {detail}. Make room there"),
             "unwritable" => format!(
                 "`{host}`: {detail}. The login user there must be able to write to `{0}`: make it once with \
                  `sudo install -d -m 700 -o USER {0}`",
@@ -231,7 +232,7 @@ impl Store for SshStore {
 
     async fn begin(&self) -> Result<(), StoreError> {
         let Some(keeper) = self.keeper().clone() else { return Err(lost(&self.name)) };
-        let Ok(answer) = keeper.ask(b"g".to_vec()).await else { return Err(self.not_kept("locked", &keeper.why())) };
+        let Ok(answer) = keeper.ask("begin", &[]).await else { return Err(self.not_kept("locked", &keeper.why())) };
         match answer.split_once(' ') {
             None if answer == "begun" => Ok(()),
             Some(("busy", holder)) => Err(StoreError::Lost(format!(
@@ -248,7 +249,7 @@ impl Store for SshStore {
         let keeper = self.keeper().take();
         if let Some(keeper) = keeper.filter(|keeper| !keeper.is_over()) {
             // Best effort: with the connection it ends too.
-            let _ = timeout(LEAVE, keeper.ask(b"l".to_vec())).await;
+            let _ = timeout(LEAVE, keeper.ask("leave", &[])).await;
         }
         self.hosts.close().await;
     }
@@ -257,12 +258,10 @@ impl Store for SshStore {
         let Some(keeper) = self.keeper().clone().filter(|keeper| !keeper.is_over()) else {
             return Err(lost(&self.name));
         };
-        let lead = u8::from(end.unterminated);
-        let mut message = format!("a{:<47}", format!("{} {lead} {}", end.bytes, line.len())).into_bytes();
-        message.extend_from_slice(line.as_bytes());
+        let words = format!("append {} {} {}", end.bytes, u8::from(end.unterminated), line.len());
         let text = format!("{}{line}\n", if end.unterminated { "\n" } else { "" });
         let next = End { records: end.records + 1, bytes: end.bytes + text.len() as u64, unterminated: false };
-        let answer = match keeper.ask(message).await {
+        let answer = match keeper.ask(&words, line.as_bytes()).await {
             Ok(answer) => answer,
             Err(Gone) => return self.settle(keeper, end, &text, next).await,
         };
