@@ -30,6 +30,12 @@ script!(SETTLED, "look for the record", "settle.sh");
 script!(HOLD, "change the lock by hand", "hold.sh");
 
 impl Script {
+    /// Its text, whole as it is sent.
+    #[cfg(test)]
+    pub fn text(self) -> &'static str {
+        self.text
+    }
+
     /// The command with these values.
     pub fn run(self, values: Vec<String>) -> Run {
         Run::script(self.name, self.text, values)

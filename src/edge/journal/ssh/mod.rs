@@ -4,6 +4,8 @@
 
 mod answer;
 mod keeper;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
