@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use tokio::time::timeout;
+use futures::stream::{self, StreamExt as _};
+use tokio::time::{Instant, timeout_at};
 
 use bluegreen_core::{
     Half,
@@ -40,31 +41,64 @@ impl Live {
     ) -> Result<Vec<String>, Failure> {
         let viewpoints = match direction {
             Direction::Forward => self.balancers.names(),
-            Direction::Backward => self.living().await.to_vec(),
+            Direction::Backward => match self.living().await {
+                [] => self.balancers.names(),
+                living => living.to_vec(),
+            },
         };
         let viewpoints = &viewpoints;
         let spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.spots(half)).collect();
         let count = spots.len();
-        let checked = fan_out(spots, self.hosts.parallel(), |spot| async move {
-            let both = async {
-                let (raised, asked) = tokio::join!(self.raise(work, spot), self.ask_once(work, spot, viewpoints));
-                raised.and(asked)
-            };
-            match direction {
-                Direction::Forward => both.await,
-                // Nobody waits for a dead server while traffic is to leave green.
-                Direction::Backward => timeout(PATIENCE, both).await.unwrap_or_else(|_| Err(silent(spot))),
-            }
-        })
-        .await;
         let Some(half) = halves.first().copied() else { return Ok(Vec::new()) };
         if direction == Direction::Forward {
+            let check = |spot| self.quick_check_one(work, spot, viewpoints);
+            let checked = fan_out(spots, self.hosts.parallel(), check).await;
             let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
             return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
                 Err(Failure { message: and_then(&failure.message, STAYS), ..failure })
             });
         }
-        one_per_pool(half, checked)
+        one_per_pool(half, self.quick_check_back(work, spots, viewpoints).await)
+    }
+
+    async fn quick_check_one(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
+        let (raised, asked) = tokio::join!(self.raise(work, spot), self.ask_once(work, spot, viewpoints));
+        raised.and(asked)
+    }
+
+    /// Nobody waits for a dead server while traffic is to leave green, once every pool has one that is healthy. A pool that
+    /// has none yet is waited for: behind a slow line all may need longer, and traffic would stay where it does harm.
+    async fn quick_check_back<'a>(
+        &self,
+        work: Work<'_>,
+        spots: Vec<Spot<'a>>,
+        viewpoints: &[String],
+    ) -> Vec<(Spot<'a>, Result<(), Failure>)> {
+        let patience = Instant::now() + PATIENCE;
+        let mut results: Vec<Option<Result<(), Failure>>> = spots.iter().map(|_| None).collect();
+        let checks = spots
+            .iter()
+            .enumerate()
+            .map(|(index, &spot)| async move { (index, self.quick_check_one(work, spot, viewpoints).await) });
+        let mut checks = stream::iter(checks).buffer_unordered(self.hosts.parallel().max(1));
+        loop {
+            let found = |pool: &str| {
+                spots
+                    .iter()
+                    .zip(&results)
+                    .any(|(spot, result)| spot.pool.name == pool && matches!(result, Some(Ok(()))))
+            };
+            let next = if spots.iter().all(|spot| found(&spot.pool.name)) {
+                timeout_at(patience, checks.next()).await.unwrap_or_default()
+            } else {
+                checks.next().await
+            };
+            let Some((index, result)) = next else { break };
+            results[index] = Some(result);
+        }
+        drop(checks);
+        let known = spots.into_iter().zip(results);
+        known.map(|(spot, result)| (spot, result.unwrap_or_else(|| Err(silent(spot))))).collect()
     }
 
     async fn raise(&self, work: Work<'_>, spot: Spot<'_>) -> Result<(), Failure> {
