@@ -87,7 +87,15 @@ impl Case {
         held.let_go();
         let ran = held.go_on(site);
         println!("{self:?}\n{ran}");
-        ran.expect(self.exit);
+        // The trees had arrived, and so may the answer have, before the lost commands are missed: then the switch misses them.
+        let got_further =
+            self.phase == Phase::Preparing && self.fault == Fault::Cut(Cut::Commands) && ran.code == Some(5);
+        let expected = if got_further {
+            Case { fault: self.fault, ..Case::new(self.words, Phase::Prepared, self.host) }
+        } else {
+            *self
+        };
+        ran.expect(expected.exit);
         assert!(ran.took < self.bound, "{self:?} took {:?}", ran.took);
         assert!(ran.stderr.contains(&format!("`{}`", self.host)), "the host is named: {ran}");
         match self.fault {
@@ -95,9 +103,9 @@ impl Case {
             Fault::Power => site.boot(self.host).unwrap(),
         }
         let (before, is_open) = stage(site);
-        assert_eq!(is_open, self.exit == 5, "{self:?}: {before}");
-        println!("{}", bg(site, self.way_on, 0));
-        assert_eq!(stage(site), (self.stage.to_owned(), false), "{self:?}");
+        assert_eq!(is_open, expected.exit == 5, "{self:?}: {before}");
+        println!("{}", bg(site, expected.way_on, 0));
+        assert_eq!(stage(site), (expected.stage.to_owned(), false), "{self:?}");
         in_sync(site);
         println!(
             "fault: {:?} of {} in {:?} of {}: exit {} after {:.1} s, {} → {}",
@@ -105,10 +113,10 @@ impl Case {
             self.host,
             self.phase,
             self.words,
-            self.exit,
+            expected.exit,
             ran.took.as_secs_f64(),
-            self.way_on,
-            self.stage
+            expected.way_on,
+            expected.stage
         );
         ran.took
     }

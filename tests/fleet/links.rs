@@ -26,7 +26,7 @@ fn a_deploy_whose_balancer_falls_silent_ends_as_promised_in_each_phase() {
 fn a_deploy_whose_server_falls_silent_leaves_blue_untouched_and_goes_on_later() {
     let Some(mut site) = fleet("a server's link cut in a deploy") else { return };
     let load = site.load_on(&["lb1", "lb2"], 200).unwrap();
-    big_release(&site, 16);
+    big_release(&site, 8);
     Case::new(DEPLOY, Phase::Uploading, "web2").play(&mut site);
     assert_eq!(part_of_upload(&site), 0, "what the cut upload left is gone");
     site.release("v2").unwrap();

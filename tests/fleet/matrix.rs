@@ -82,7 +82,7 @@ fn every_fault_of_a_balancer_in_every_phase_of_a_flip() {
 fn every_fault_of_a_server_in_every_phase_of_a_deploy() {
     let Some(mut site) = fleet("faults of a server") else { return };
     for faults in [&SILENCES[..], &LOSSES] {
-        big_release(&site, 16);
+        big_release(&site, 8);
         play_all(&mut site, DEPLOY, &[Phase::Uploading], "web2", faults);
         site.release("v2").unwrap();
         play_all(&mut site, DEPLOY, &[Phase::Activating], "web2", faults);

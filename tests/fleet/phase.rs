@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bg_playground::{Fleet, Ran, Running, until};
+use bg_playground::{Fleet, Ran, Running};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 /// How long requests are under way that a drain waits for.
 const SLOW_REQUEST_MS: u64 = 3_000;
 
+/// So fast is an upload that is to be met in the middle: some seconds for a release of some megabytes.
+const UPLOAD_MEGABITS: u32 = 20;
 /// Whoever has said nothing for so long, though it was asked nothing, has said it all.
 const REST: Duration = Duration::from_millis(250);
 
@@ -83,23 +85,25 @@ impl Phase {
             }
             Phase::Prepared => {
                 held.locks.push(lock(site, "lb1"));
+                let before = generations(site, "lb2");
                 held.running = Some(start_until(site, words, 0));
-                prepared(site);
+                prepared(site, &before);
             }
             Phase::Committing => {
                 let first = lock(site, "lb1");
-                let before = current(site, "lb1");
+                let (before, switched) = (generations(site, "lb2"), current(site, "lb1"));
                 held.running = Some(start_until(site, words, 0));
-                prepared(site);
+                prepared(site, &before);
                 held.locks.push(lock(site, "lb2"));
                 drop(first);
-                eventually("lb1's switch", || current(site, "lb1") != before);
+                eventually("lb1's switch", || current(site, "lb1") != switched);
             }
             Phase::Draining => {
                 drop(slow_requests(site, SLOW_REQUEST_MS));
                 held.running = Some(start_until(site, words, 2));
             }
             Phase::Uploading => {
+                site.limit("web2", UPLOAD_MEGABITS).unwrap();
                 held.running = Some(start_until(site, words, 3));
                 eventually("a part of the upload", || part_of_upload(site) > 0);
             }
@@ -143,17 +147,14 @@ fn generations(site: &Fleet, balancer: &str) -> Vec<PathBuf> {
     found
 }
 
-/// lb2 has a generation beyond its current one and the one prepared with that, and nothing half made.
-fn prepared(site: &Fleet) {
-    let current: u64 = current(site, "lb2").file_name().unwrap().to_str().unwrap().parse().unwrap();
-    let is_new =
-        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse().is_ok_and(|n: u64| n > current + 1);
-    let is_temporary = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(".tmp");
-    until(SOON, "preparing lb2", || {
-        let all = generations(site, "lb2");
-        (all.iter().any(is_new) && !all.iter().any(is_temporary)).then_some(())
-    })
-    .unwrap();
+/// lb2 has got both trees of a shift, and nothing half made, beyond what it had `before`.
+fn prepared(site: &Fleet, before: &[PathBuf]) {
+    let is_half_made = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(".tmp");
+    eventually("preparing lb2", || {
+        let now = generations(site, "lb2");
+        let new: Vec<&PathBuf> = now.iter().filter(|path| !before.contains(path)).collect();
+        new.len() == 2 && !new.into_iter().any(is_half_made)
+    });
     // Its answer has come, too: it says nothing more. (The other one, which is held, is heard once a second.)
     let (mut packets, mut since) = (site.desk_packets(), Instant::now());
     eventually("a rest", || {

@@ -32,7 +32,7 @@ fn tree(site: &Fleet, balancer: &str) -> Vec<String> {
 fn a_server_that_loses_power_while_it_is_sent_a_release_gets_it_when_it_is_back() {
     let Some(mut site) = fleet("a server that loses power") else { return };
     let load = site.load_on(&["lb1", "lb2"], 200).unwrap();
-    big_release(&site, 16);
+    big_release(&site, 8);
     let deploy = Phase::Uploading.enter(&site, "deploy --release v2");
     site.kill("web2").unwrap();
     let ran = deploy.go_on(&site);

@@ -113,6 +113,11 @@ impl Fleet {
         }
     }
 
+    /// A host receives at most so many megabits a second, until it is killed.
+    pub fn limit(&self, host: &str, megabits: u32) -> Result<()> {
+        self.network()?.limit(host, megabits)
+    }
+
     /// Loses so many packets of a hundred between the desk and every host, on either way, from now on.
     pub fn lose_packets(&self, percent: u8) -> Result<()> {
         self.network()?.lose_packets(percent, "-A")

@@ -161,6 +161,12 @@ impl Network {
         self.switch()?.ip(&format!("link set v-{host} {}\n", if up { "up" } else { "down" }))
     }
 
+    /// What the host receives comes at so many megabits a second at most, until it is plugged in anew.
+    pub(super) fn limit(&self, host: &str, megabits: u32) -> Result<()> {
+        let rate = format!("tbf rate {megabits}mbit burst 64kb latency 400ms");
+        self.switch()?.tc(&format!("qdisc replace dev v-{host} root {rate}"))
+    }
+
     /// Whether what the desk sends to the host is dropped there (`-A`) or no longer (`-D`).
     pub(super) fn drop_commands(&self, host: &str, how: &str) -> Result<()> {
         let rule = format!("{how} INPUT -s {} -j DROP", self.desk.1);
@@ -201,8 +207,11 @@ fn installed() -> Result<()> {
             return Err(Error::Missing { program, package });
         }
     }
-    let ip = Command::new("ip").arg("-V").output();
-    ip.map(|_| ()).map_err(|_| Error::Missing { program: "ip", package: "iproute2" })
+    for program in ["ip", "tc"] {
+        let runs = Command::new(program).arg("-V").output();
+        runs.map_err(|_| Error::Missing { program, package: "iproute2" })?;
+    }
+    Ok(())
 }
 
 /// Marks the directory as a living fleet's. The lock is there before the file has its name.

@@ -53,6 +53,11 @@ impl Space {
         self.tell(Command::new("iptables").args(words.split(' ')), "")
     }
 
+    /// `tc` with these words.
+    pub(super) fn tc(&self, words: &str) -> Result<()> {
+        self.tell(Command::new("tc").args(words.split(' ')), "")
+    }
+
     fn tell(&self, command: &mut Command, input: &str) -> Result<()> {
         let line = format!("{command:?} {input:?}");
         let run = || {
