@@ -99,7 +99,7 @@ fn with_the_default_timeouts_a_silent_balancer_holds_a_flip_up_for_half_a_minute
     site.edit_inventory(|text| text.replace("connect_timeout = \"2s\"\n", "")).unwrap();
     let load = site.load_on(&["lb1", "lb2"], 200).unwrap();
     for phase in SHIFT {
-        let case = Case { bound: Duration::from_secs(45), ..Case::new("flip", phase, "lb2").cut(Cut::Answers) };
+        let case = Case { bound: Duration::from_secs(60), ..Case::new("flip", phase, "lb2").cut(Cut::Answers) };
         println!("default timeouts: {phase:?} of a flip: {:.1} s", case.play(&mut site).as_secs_f64());
         bg(&site, "flip", 0);
         site.cut("lb2", Cut::Desk).unwrap();
