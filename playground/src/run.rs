@@ -79,7 +79,7 @@ pub(crate) fn command<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: impl Int
 
 impl Running {
     /// Starts it in a process group of its own, its output captured.
-    pub(crate) fn start(mut command: Command) -> Result<Running> {
+    pub fn start(mut command: Command) -> Result<Running> {
         use std::os::unix::process::CommandExt;
         let binary = PathBuf::from(command.get_program());
         let words = std::iter::once(binary.file_name().unwrap_or(command.get_program())).chain(command.get_args());

@@ -3,21 +3,9 @@
 
 use bg_playground::{Playground, load::Load, until};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::desk::{
-    SOON, bg, events, hold_restarts, journal, kill_at, start_until, status, two_balancers, untouched, world,
-};
-
-const DEPLOY: &str = "deploy --release v2 --canary mobile=10%";
-
-/// The steps of a command, as its dry run lists them.
-fn steps(site: &Playground, words: &str) -> Vec<String> {
-    let shown = bg(site, &format!("{words} --dry-run"), 0).stdout;
-    let numbered = shown.lines().filter_map(|line| line.trim_start().split_once(". "));
-    let steps = numbered.filter(|(number, _)| number.parse::<u32>().is_ok());
-    steps.map(|(_, step)| step.split("  →").next().unwrap_or_default().to_owned()).collect()
-}
+use crate::desk::{SOON, bg, hold_restarts, start_until, status, two_balancers, untouched, world};
 
 /// Nothing that the killed command began goes on: no ssh of its, and nothing of its on any host.
 fn nothing_runs_on(site: &mut Playground) {
@@ -32,33 +20,6 @@ fn nothing_runs_on(site: &mut Playground) {
     assert!(gone.is_ok(), "{:#?}", left(site));
 }
 
-/// Half-made things on the hosts: what a killed step may leave must be gone once the command was finished or undone.
-fn leftovers(site: &Playground) -> Vec<String> {
-    let mut found: Vec<String> = crate::desk::world(site).into_keys().map(|path| path.display().to_string()).collect();
-    found.retain(|path| {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        name.starts_with(".tmp") || name.ends_with(".tmp") || name.starts_with(".v") || name.contains(".bg-")
-    });
-    found
-}
-
-#[track_caller]
-fn says_what_is_open(site: &Playground, command: &str, step: &str) {
-    let seen = status(site);
-    let open = &seen["interrupted"];
-    let said = (&open["command"], &open["step"], &open["next"]);
-    assert_eq!(said, (&json!(command), &json!(step), &json!(["resume", "abort"])), "{seen:#}");
-    assert_eq!(seen["under_way"], Value::Null);
-    let allowed = seen["next"].as_array().unwrap();
-    for other in ["deploy --release v2", "canary all=1%", "flip", "restore", "sync"] {
-        let before = journal(site);
-        let ran = bg(site, other, 3);
-        assert!(ran.stderr.contains(&format!("`{command}`")) && ran.stderr.contains("`bg resume`"), "{ran}");
-        assert_eq!(journal(site), before, "{ran}");
-        assert!(!allowed.contains(&json!(other)), "{allowed:?}");
-    }
-}
-
 /// Set up, with another release at hand, under a light load.
 fn site() -> (Playground, Load) {
     let mut site = two_balancers().start().unwrap();
@@ -66,33 +27,6 @@ fn site() -> (Playground, Load) {
     site.release("v2").unwrap();
     let load = site.load().rate(200).slow(0, 100).start().unwrap();
     (site, load)
-}
-
-#[test]
-fn killed_at_any_step_of_a_deploy_it_is_finished_by_resume_or_undone_by_abort() {
-    let (mut site, load) = site();
-    let steps = steps(&site, DEPLOY);
-    assert!(steps.len() >= 8, "{steps:?}");
-    // In turn finished and undone, and undone too before anything was switched.
-    let points = (0..steps.len()).map(|index| (index, index % 2 == 0)).chain([(0, false)]);
-    for (deploy, (index, is_resumed)) in points.enumerate() {
-        // Every deploy makes a release of its own.
-        let step = &steps[index].replace("v2", &format!("v{}", deploy + 2));
-        kill_at(&site, DEPLOY, index);
-        nothing_runs_on(&mut site);
-        says_what_is_open(&site, "deploy", step);
-        if is_resumed {
-            bg(&site, "resume", 0);
-            let seen = status(&site);
-            assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!("canary"), &Value::Null), "{step}");
-        }
-        bg(&site, "abort", 0);
-        let seen = status(&site);
-        assert_eq!((&seen["stage"], &seen["rollout"]), (&json!("balanced"), &Value::Null), "{step}");
-        assert_eq!(seen["releases"], json!({ "blue": "v1", "green": "v1" }), "{step}");
-        assert_eq!(leftovers(&site), Vec::<String>::new(), "{step}");
-    }
-    load.stop().expect_none_failed();
 }
 
 #[test]
@@ -129,36 +63,5 @@ fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
     }
     bg(&site, "flip --back", 0);
     assert_eq!(status(&site)["stage"], "staged");
-    load.stop().expect_none_failed();
-}
-
-#[test]
-fn killed_at_any_step_of_a_flip_it_is_finished_by_resume_or_led_back() {
-    let (mut site, load) = site();
-    bg(&site, "deploy --release v2", 0);
-    let steps = steps(&site, "flip");
-    for (index, step) in steps.iter().enumerate() {
-        for way in ["resume", "flip --back", "abort"] {
-            kill_at(&site, "flip", index);
-            nothing_runs_on(&mut site);
-            says_what_is_open(&site, "flip", step);
-            // Before the first commit nothing was flipped, so there is nothing to lead back.
-            let is_done = way == "flip --back" && index == 0;
-            bg(&site, if is_done { "resume" } else { way }, 0);
-            let seen = status(&site);
-            assert_eq!(seen["interrupted"], Value::Null);
-            match way {
-                "abort" => {
-                    assert_eq!(seen["releases"], json!({ "blue": "v1", "green": "v1" }));
-                    bg(&site, "deploy --release v2", 0);
-                }
-                "resume" => assert_eq!(seen["stage"], "flipped"),
-                _ => assert_eq!(seen["stage"], if is_done { "flipped" } else { "staged" }),
-            }
-            bg(&site, "flip --back", 0);
-        }
-    }
-    let last = events(&journal(&site));
-    assert_eq!(last.last().unwrap()["event"], "command_ended");
     load.stop().expect_none_failed();
 }

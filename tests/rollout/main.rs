@@ -11,6 +11,7 @@ mod journey;
 mod kills;
 mod lock;
 mod operators;
+mod proof;
 mod servers;
 mod shared;
 mod table;
