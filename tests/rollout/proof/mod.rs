@@ -8,3 +8,5 @@ mod row;
 mod site;
 mod starts;
 mod tally;
+mod torn;
+mod twice;

@@ -70,6 +70,19 @@ impl Site {
         self.load.as_ref().map_or(0, |load| load.seen().expect_none_failed().sent)
     }
 
+    /// The same where nginx was reloaded: it closes idle connections then, and a client that is just sending on one sees
+    /// that. Nothing else may fail. Returns how many were sent, and how many saw that.
+    #[track_caller]
+    pub fn none_failed_but_by_reload(&self) -> (u64, u64) {
+        let Some(load) = &self.load else { return (0, 0) };
+        let seen = load.seen();
+        let by_reload =
+            |what: &str| what.contains("connection closed before message completed") || what.contains("reset");
+        let others: Vec<_> = seen.failures.iter().filter(|failure| !by_reload(&failure.what)).collect();
+        assert!(others.is_empty() && seen.failed * 200 < seen.sent.max(1000), "{} failed: {others:#?}", seen.failed);
+        (seen.sent, seen.failed)
+    }
+
     /// Where the site stands as status says it and as servers answer, in words that are the same for every rollout.
     #[track_caller]
     pub fn stands(&self, by: &Operator, labels: &Labels) -> Value {
