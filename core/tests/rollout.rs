@@ -105,7 +105,7 @@ fn balanced() -> Log {
 }
 
 fn deploy(log: &Log, canary: Option<Vec<SegmentShare>>) -> Command {
-    Command::Deploy { release: release(log.state.next_version().0), canary }
+    Command::Deploy { release: release(log.state.next_version().0), canary, revert_after_ms: None }
 }
 
 /// A site in each stage.
@@ -129,10 +129,10 @@ fn at(stage: Stage) -> Log {
     }
     log.run(&deploy(&log, None));
     match stage {
-        Stage::Canary => log.run(&Command::Canary { shares: shares(1000, 0) }),
-        Stage::Flipped => log.run(&Command::Flip),
+        Stage::Canary => log.run(&Command::Canary { shares: shares(1000, 0), revert_after_ms: None }),
+        Stage::Flipped => log.run(&Command::Flip { revert_after_ms: None }),
         Stage::Restoring => {
-            log.run(&Command::Flip);
+            log.run(&Command::Flip { revert_after_ms: None });
             let plan = plan(&log.state, &segments(), &Command::Restore).unwrap();
             log.append(log.state.begin(&Command::Restore, &plan, "digest"));
             for index in 0..4 {
@@ -152,9 +152,9 @@ fn at(stage: Stage) -> Log {
 fn command(verb: Verb, log: &Log) -> Command {
     match verb {
         Verb::Deploy => deploy(log, None),
-        Verb::Canary => Command::Canary { shares: shares(2500, 0) },
+        Verb::Canary => Command::Canary { shares: shares(2500, 0), revert_after_ms: None },
         Verb::CanaryOff => Command::CanaryOff,
-        Verb::Flip => Command::Flip,
+        Verb::Flip => Command::Flip { revert_after_ms: None },
         Verb::FlipBack => Command::FlipBack,
         Verb::Restore => Command::Restore,
         Verb::Abort => Command::Abort,
@@ -215,8 +215,8 @@ fn an_interrupted_flip_is_flipped_and_an_undone_one_is_what_it_was() {
     for stage in [Stage::Staged, Stage::Canary] {
         let mut log = at(stage);
         let before = log.state.traffic.clone();
-        let plan = plan(&log.state, &segments(), &Command::Flip).unwrap();
-        log.append(log.state.begin(&Command::Flip, &plan, "digest"));
+        let plan = plan(&log.state, &segments(), &Command::Flip { revert_after_ms: None }).unwrap();
+        log.append(log.state.begin(&Command::Flip { revert_after_ms: None }, &plan, "digest"));
         log.start(0);
         log.append(log.state.finish(0, Vec::new()));
         assert_eq!(log.state.stage, Some(stage));
@@ -244,7 +244,7 @@ fn releases_of_the_halves_follow_the_journey() {
     assert_eq!((log.state.stage, of(&log)), (Some(Stage::Canary), (Some(1), Some(2))));
     log.run(&deploy(&log, None));
     assert_eq!(of(&log), (Some(1), Some(3)), "every deploy makes a new release");
-    log.run(&Command::Flip);
+    log.run(&Command::Flip { revert_after_ms: None });
     log.run(&Command::Restore);
     assert_eq!((of(&log), log.state.rollouts), ((Some(3), Some(3)), 1));
     log.run(&deploy(&log, None));
@@ -257,7 +257,7 @@ fn another_tenth_in_the_next_rollout() {
     let mut log = balanced();
     log.run(&deploy(&log, Some(shares(1000, 0))));
     let first = log.state.offset();
-    log.run(&Command::Canary { shares: shares(2500, 0) });
+    log.run(&Command::Canary { shares: shares(2500, 0), revert_after_ms: None });
     assert_eq!(log.state.offset(), first);
     log.run(&Command::Abort);
     log.run(&deploy(&log, Some(shares(1000, 0))));

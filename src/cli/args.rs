@@ -203,6 +203,9 @@ pub enum Cmd {
         /// Then send this share of a segment's clients to green
         #[arg(long, value_name = "SEGMENT=PERCENT", num_args = 1.., action = clap::ArgAction::Append)]
         canary: Vec<String>,
+        /// Every balancer takes the canary back by itself after this time, unless `bg confirm` comes before
+        #[arg(long, value_name = "DURATION")]
+        revert_after: Option<String>,
         /// As everywhere
         #[command(flatten)]
         change: Change,
@@ -215,6 +218,9 @@ pub enum Cmd {
         /// Shares, or `off`
         #[arg(required = true, value_name = "SEGMENT=PERCENT|off")]
         shares: Vec<String>,
+        /// Every balancer goes back by itself after this time, unless `bg confirm` comes before
+        #[arg(long, value_name = "DURATION")]
+        revert_after: Option<String>,
         /// As everywhere
         #[command(flatten)]
         change: Change,
@@ -222,11 +228,23 @@ pub enum Cmd {
     /// Send all traffic to green, or with --back to blue.
     ///
     /// It takes effect with the next request, on every balancer or on none.
-    #[command(after_help = format!("Example:\n  bg flip\n\n{EXIT_CHANGE}"))]
+    #[command(after_help = format!("Example:\n  bg flip --revert-after 10m\n\n{EXIT_CHANGE}"))]
     Flip {
         /// Back to blue
         #[arg(long)]
         back: bool,
+        /// Every balancer goes back by itself after this time, unless `bg confirm` comes before
+        #[arg(long, value_name = "DURATION")]
+        revert_after: Option<String>,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Keep a shift that was made with --revert-after.
+    ///
+    /// Until then every balancer goes back to the earlier traffic by itself when its time is up, also when this machine is gone.
+    #[command(after_help = format!("Example:\n  bg confirm\n\n{EXIT_CHANGE}"))]
+    Confirm {
         /// As everywhere
         #[command(flatten)]
         change: Change,

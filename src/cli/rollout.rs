@@ -11,7 +11,7 @@ use std::{
 };
 
 use bluegreen_core::{
-    inventory::{Inventory, parse_canary},
+    inventory::{Inventory, parse_canary, parse_duration},
     rollout::OpenCommand,
     traffic::SegmentShare,
 };
@@ -33,6 +33,11 @@ use crate::{
     engine::{Exit, describe_stage, ways_on},
     site::{Asked, Finished, Site, Wanted},
 };
+
+/// The least that `--revert-after` can be: the shift itself, on every balancer, must be over well before.
+const LEAST_REVERT_MS: u64 = 5_000;
+/// The most: whoever wants to see it longer has seen it, and can confirm.
+const MOST_REVERT_MS: u64 = 24 * 3_600_000;
 
 /// Does what was asked, with Ctrl-C finishing the step under way and a second one leaving at once.
 pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
@@ -128,15 +133,30 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
     let mut skip_superseded = false;
     let (asked, change) = match command {
         Cmd::Setup { new, change } => (Asked::Setup(wanted(new)?), change),
-        Cmd::Deploy { new, skip_superseded: skip, canary, change } => {
+        Cmd::Deploy { new, skip_superseded: skip, canary, revert_after, change } => {
             skip_superseded = skip;
+            if canary.is_empty() && revert_after.is_some() {
+                return Err(CliError::usage(
+                    "`--revert-after` is about a canary, and this deploy gives none",
+                    "`bg deploy --canary mobile=10% --revert-after 10m`, or leave it out",
+                ));
+            }
             let canary = if canary.is_empty() { None } else { Some(shares(inventory, &canary)?) };
-            (Asked::Deploy(wanted(new)?, canary), change)
+            (Asked::Deploy(wanted(new)?, canary, after(revert_after)?), change)
         }
-        Cmd::Canary { shares: words, change } if words == ["off"] => (Asked::CanaryOff, change),
-        Cmd::Canary { shares: words, change } => (Asked::Canary(shares(inventory, &words)?), change),
-        Cmd::Flip { back: false, change } => (Asked::Flip, change),
-        Cmd::Flip { back: true, change } => (Asked::FlipBack, change),
+        Cmd::Canary { shares: words, revert_after, change } if words == ["off"] => {
+            only_forward(revert_after.as_deref(), "canary off")?;
+            (Asked::CanaryOff, change)
+        }
+        Cmd::Canary { shares: words, revert_after, change } => {
+            (Asked::Canary(shares(inventory, &words)?, after(revert_after)?), change)
+        }
+        Cmd::Flip { back: false, revert_after, change } => (Asked::Flip(after(revert_after)?), change),
+        Cmd::Flip { back: true, revert_after, change } => {
+            only_forward(revert_after.as_deref(), "flip --back")?;
+            (Asked::FlipBack, change)
+        }
+        Cmd::Confirm { change } => (Asked::Confirm, change),
         Cmd::Restore { change } => (Asked::Restore, change),
         Cmd::Abort { change } => (Asked::Abort, change),
         Cmd::Resume { change } => (Asked::Resume, change),
@@ -147,6 +167,24 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
     };
     Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded }))
+}
+
+/// `--revert-after`, in milliseconds.
+fn after(text: Option<String>) -> Result<Option<u64>, CliError> {
+    let Some(text) = text else { return Ok(None) };
+    let ms = parse_duration(&text, LEAST_REVERT_MS, MOST_REVERT_MS);
+    let ms = ms.map_err(|why| CliError::usage(format!("`--revert-after`: {why}"), "`--revert-after 10m`"))?;
+    Ok(Some(ms))
+}
+
+fn only_forward(revert_after: Option<&str>, command: &str) -> Result<(), CliError> {
+    match revert_after {
+        None => Ok(()),
+        Some(_) => Err(CliError::usage(
+            format!("`--revert-after` cannot be used with `{command}`, which leads back already"),
+            "leave it out",
+        )),
+    }
 }
 
 /// `--release` and `--artifact POOL=PATH`.

@@ -7,7 +7,7 @@ use std::{
 
 use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, State, Step, Survey, Verb};
 
-use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World};
+use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World, clock, goes_back_at};
 
 /// How a command ended: the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,18 @@ impl Engine<'_> {
             return error.into();
         }
         self.drive(0, survey).await
+    }
+
+    /// Records that `hosts` went back by themselves, and takes every other balancer there too. Whatever was open is over.
+    pub async fn follow(&mut self, hosts: Vec<(String, Option<String>)>) -> Outcome {
+        let events = match self.journal.state().follow(hosts, self.digest) {
+            Ok(events) => events,
+            Err(error) => return Outcome::new(Exit::Failed, error.to_string()),
+        };
+        if let Err(error) = self.journal.append(events).await {
+            return error.into();
+        }
+        self.drive(0, None).await
     }
 
     fn not_begun(&self, failure: Failure) -> Outcome {
@@ -361,8 +373,15 @@ pub fn describe_stage(state: &State) -> String {
         Some(stage) if state.unsettled => {
             format!("the site is {stage}, and not every balancer is known to have what is wanted: {}", state.wanted())
         }
-        Some(stage) => format!("the site is {stage}: {}", state.wanted()),
+        Some(stage) => format!("the site is {stage}: {}{}", state.wanted(), until(state)),
     }
+}
+
+/// Until when, where the traffic goes back by itself.
+fn until(state: &State) -> String {
+    let Some(armed) = &state.armed else { return String::new() };
+    let at = goes_back_at(armed).map(|at| format!(" at {}", clock(at))).unwrap_or_default();
+    format!("; it goes back by itself{at}, unless it is confirmed")
 }
 
 /// How a command is typed, with an example of the arguments that it cannot do without.
@@ -386,6 +405,11 @@ pub fn ways_on(state: &State) -> String {
             return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
                 .to_owned();
         }
+        Some(open) if matches!(open.command, Command::Confirm) => {
+            return "`bg confirm` again finishes it · `bg flip --back` or `bg abort` leads back · `bg status` shows where things \
+                    stand"
+                .to_owned();
+        }
         Some(_) => {
             return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
                 .to_owned();
@@ -396,5 +420,7 @@ pub fn ways_on(state: &State) -> String {
     if verbs.is_empty() {
         return "`bg setup`".to_owned();
     }
-    verbs.iter().map(|verb| format!("`bg {}`", typed(*verb))).collect::<Vec<_>>().join(" · ")
+    let confirm = state.armed.is_some().then(|| "`bg confirm`".to_owned());
+    let verbs = verbs.iter().map(|verb| format!("`bg {}`", typed(*verb)));
+    confirm.into_iter().chain(verbs).collect::<Vec<_>>().join(" · ")
 }

@@ -1,10 +1,12 @@
 //! Drives a plan: journal, perform, journal. Knows no ssh and no nginx: the world is behind [`World`].
 
+mod clock;
 mod drive;
 mod report;
 mod world;
 
 pub use bluegreen_core::rollout::{Effect, Survey};
+pub use clock::{clock, goes_back_at};
 pub use drive::{Engine, Exit, Outcome, and_then, describe_stage, named, typed, ways_on};
 pub use report::{Report, Reporter};
 pub use world::{Failure, Journal, JournalError, Work, World};

@@ -8,7 +8,7 @@ use bluegreen_core::{
     traffic::SegmentShare,
 };
 
-use super::{Finished, Site, Wanted, preflight::host_lines, refused, refused_here};
+use super::{Finished, Site, Wanted, preflight::host_lines, refused, refused_here, revert::Reverted};
 use crate::{
     edge::{balancer::Standing, journal::OpenJournal},
     engine::{Exit, Journal, Outcome, describe_stage, ways_on},
@@ -19,14 +19,14 @@ use crate::{
 pub enum Asked {
     /// `setup`.
     Setup(Wanted),
-    /// `deploy`, with the canary's shares, every segment in order.
-    Deploy(Wanted, Option<Vec<SegmentShare>>),
-    /// `canary SEGMENT=PERCENT…`, every segment in order.
-    Canary(Vec<SegmentShare>),
+    /// `deploy`, with the canary's shares, every segment in order, and after how long it goes back by itself.
+    Deploy(Wanted, Option<Vec<SegmentShare>>, Option<u64>),
+    /// `canary SEGMENT=PERCENT…`, every segment in order, and after how long (ms) it goes back by itself.
+    Canary(Vec<SegmentShare>, Option<u64>),
     /// `canary off`.
     CanaryOff,
-    /// `flip`.
-    Flip,
+    /// `flip`, and after how long (ms) it goes back by itself.
+    Flip(Option<u64>),
     /// `flip --back`.
     FlipBack,
     /// `restore`.
@@ -41,6 +41,8 @@ pub enum Asked {
     Lock(Option<String>),
     /// `unlock`.
     Unlock,
+    /// `confirm`.
+    Confirm,
 }
 
 impl Asked {
@@ -49,9 +51,9 @@ impl Asked {
         match self {
             Asked::Setup(_) => "setup",
             Asked::Deploy(..) => "deploy",
-            Asked::Canary(_) => "canary",
+            Asked::Canary(..) => "canary",
             Asked::CanaryOff => "canary off",
-            Asked::Flip => "flip",
+            Asked::Flip(_) => "flip",
             Asked::FlipBack => "flip --back",
             Asked::Restore => "restore",
             Asked::Abort => "abort",
@@ -59,13 +61,14 @@ impl Asked {
             Asked::Sync(_) => "sync",
             Asked::Lock(_) => "lock",
             Asked::Unlock => "unlock",
+            Asked::Confirm => "confirm",
         }
     }
 
     /// The release that a deploy is to bring.
     pub(super) fn deploys(&self) -> Option<&Wanted> {
         match self {
-            Asked::Deploy(wanted, _) => Some(wanted),
+            Asked::Deploy(wanted, ..) => Some(wanted),
             _ => None,
         }
     }
@@ -77,20 +80,30 @@ impl Asked {
 }
 
 impl Site {
-    pub(super) async fn dispatch(&self, asked: Asked, dry_run: bool) -> Result<Finished, Outcome> {
+    pub(super) async fn dispatch(
+        &self,
+        asked: Asked,
+        reverted: Option<&Reverted>,
+        dry_run: bool,
+    ) -> Result<Finished, Outcome> {
         match asked {
             Asked::Setup(wanted) => self.setup(&wanted, dry_run).await,
-            Asked::Deploy(wanted, canary) => self.deploy(&wanted, canary, dry_run).await,
-            Asked::Canary(shares) => self.command(Command::Canary { shares }, dry_run).await,
+            Asked::Deploy(wanted, canary, revert_after_ms) => {
+                self.deploy(&wanted, canary, revert_after_ms, dry_run).await
+            }
+            Asked::Canary(shares, revert_after_ms) => {
+                self.command(Command::Canary { shares, revert_after_ms }, dry_run).await
+            }
             Asked::CanaryOff => self.command(Command::CanaryOff, dry_run).await,
-            Asked::Flip => self.command(Command::Flip, dry_run).await,
+            Asked::Flip(revert_after_ms) => self.command(Command::Flip { revert_after_ms }, dry_run).await,
             Asked::FlipBack => self.command(Command::FlipBack, dry_run).await,
             Asked::Restore => self.command(Command::Restore, dry_run).await,
             Asked::Abort => self.abort(dry_run).await,
-            Asked::Resume => self.resume(dry_run).await,
+            Asked::Resume => self.resume(reverted, dry_run).await,
             Asked::Sync(hosts) => self.sync(&hosts, dry_run).await,
             Asked::Lock(why) => self.hold(why, dry_run).await,
             Asked::Unlock => self.release(dry_run).await,
+            Asked::Confirm => self.confirm(reverted, dry_run).await,
         }
     }
 
@@ -186,23 +199,33 @@ impl Site {
         &self,
         wanted: &Wanted,
         canary: Option<Vec<SegmentShare>>,
+        revert_after_ms: Option<u64>,
         dry_run: bool,
     ) -> Result<Finished, Outcome> {
-        let mut state = self.may_deploy(&canary, dry_run).await?;
+        let mut state = self.may_deploy(&canary, revert_after_ms, dry_run).await?;
         if !dry_run && !self.has_lock.load(Ordering::SeqCst) {
             self.lock("deploy", Some(wanted)).await?;
-            state = self.may_deploy(&canary, dry_run).await?;
+            state = self.may_deploy(&canary, revert_after_ms, dry_run).await?;
         }
-        let command = Command::Deploy { release: self.make_release(wanted, state.next_version()).await?, canary };
+        let command = Command::Deploy {
+            release: self.make_release(wanted, state.next_version()).await?,
+            canary,
+            revert_after_ms,
+        };
         self.command(command, dry_run).await
     }
 
     /// Refused before a long artifact is read.
-    async fn may_deploy(&self, canary: &Option<Vec<SegmentShare>>, dry_run: bool) -> Result<State, Outcome> {
+    async fn may_deploy(
+        &self,
+        canary: &Option<Vec<SegmentShare>>,
+        revert_after_ms: Option<u64>,
+        dry_run: bool,
+    ) -> Result<State, Outcome> {
         let state = self.peek(dry_run).await?;
         let version = state.next_version();
         let release = Release { version, label: version.to_string(), pools: Default::default() };
-        let placeholder = Command::Deploy { release, canary: canary.clone() };
+        let placeholder = Command::Deploy { release, canary: canary.clone(), revert_after_ms };
         self.admit(&state, &placeholder).await?;
         self.planned(&state, &placeholder)?;
         Ok(state)
@@ -270,6 +293,7 @@ impl Site {
             let message = format!("`{verb}` was done already; {}", describe_stage(&state));
             return Ok(Outcome { exit: Exit::Done, message, hint: Some(ways_on(&state)) });
         }
+        self.not_while_armed(&state, verb)?;
         let command = Command::Sync { revision: None, traffic: true };
         let outcome = self.drive(journal, &command, &settle(&state), Vec::new()).await;
         if outcome.exit != Exit::Done {
@@ -284,7 +308,7 @@ impl Site {
         let state = self.peek(dry_run).await?;
         match state.open.as_ref().map(|open| &open.command) {
             // Of an open abort it is the same as resume.
-            Some(Command::Abort) => return self.resume(dry_run).await,
+            Some(Command::Abort) => return self.resume(None, dry_run).await,
             Some(Command::Setup { .. }) => {
                 return Err(refused_here("the setup was interrupted, and there is nothing to go back to", &state));
             }
@@ -293,13 +317,19 @@ impl Site {
         self.command(Command::Abort, dry_run).await
     }
 
-    async fn resume(&self, dry_run: bool) -> Result<Finished, Outcome> {
+    async fn resume(&self, reverted: Option<&Reverted>, dry_run: bool) -> Result<Finished, Outcome> {
         let state = self.peek(dry_run).await?;
         self.same_site(&state)?;
         self.same_digest(&state)?;
         let Some(open) = state.open.clone() else {
             if state.journal.is_none() {
                 self.refuse_other_journals(&state).await?;
+            }
+            if reverted.is_some() {
+                return Err(refused_here(
+                    format!("there is nothing left to resume; {}", describe_stage(&state)),
+                    &state,
+                ));
             }
             return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
         };
@@ -340,6 +370,9 @@ fn not_planned(error: PlanError, state: &State) -> Outcome {
         PlanError::Refused(refusal) => refused_here(format!("{refusal}. Nothing was touched"), state),
         PlanError::Already { verb, .. } => {
             Outcome { exit: Exit::Done, message: format!("`{verb}` was done already"), hint: Some(ways_on(state)) }
+        }
+        PlanError::NotArmed => {
+            refused_here("there is nothing to confirm: no traffic is to go back by itself. Nothing was touched", state)
         }
         PlanError::NoSite => refused("the site is not set up yet, so nothing was touched", "`bg setup`"),
     }

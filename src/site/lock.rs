@@ -103,9 +103,12 @@ impl Site {
     /// The state, for dry runs and for what is refused before a journal would be made. Refused while another command has
     /// the lock: what it has open is under way, not interrupted. The lock by hand is no matter to a dry run.
     pub(super) async fn peek(&self, dry_run: bool) -> Result<State, Outcome> {
-        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        let mut reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
         if let Some(moved) = reading.state.moved {
             return Err(not_opened(OpenError::Moved(Box::new(moved))));
+        }
+        if self.assumes_reverted.load(Ordering::SeqCst) {
+            reading.state = reading.state.after_revert();
         }
         if self.has_lock.load(Ordering::SeqCst) {
             return Ok(reading.state);

@@ -7,6 +7,7 @@ mod hold;
 mod lock;
 mod preflight;
 mod release;
+mod revert;
 mod sync;
 
 use std::{
@@ -26,6 +27,7 @@ use nix::unistd::{Uid, User, gethostname};
 
 pub use commands::Asked;
 pub use release::Wanted;
+pub use revert::{said_back, went_back};
 
 use crate::{
     edge::{
@@ -34,7 +36,7 @@ use crate::{
         journal::{self, OpenJournal, Patience, Store},
         world::Live,
     },
-    engine::{Engine, Exit, Journal, Outcome, Reporter, ways_on},
+    engine::{Engine, Exit, Journal, Outcome, Reporter, and_then, ways_on},
 };
 
 /// A site as one command sees it.
@@ -51,6 +53,8 @@ pub struct Site {
     waits: Arc<AtomicBool>,
     /// What was read already, by its path: it is read once, and what lies there later is not looked at.
     contents: Mutex<HashMap<PathBuf, Content>>,
+    /// Whether a dry run assumes that what went back by itself was recorded, and followed everywhere.
+    assumes_reverted: AtomicBool,
     world: Live,
 }
 
@@ -116,8 +120,8 @@ impl Site {
         };
         let store = journal::store(&inventory.journal, &base, ssh_settings(&inventory, &base));
         let patience = Patience::default();
-        let (has_lock, waits, contents) = Default::default();
-        Site { inventory, base, cwd, interrupted, store, patience, has_lock, waits, contents, world }
+        let (has_lock, assumes_reverted, waits, contents) = Default::default();
+        Site { inventory, base, cwd, interrupted, store, patience, has_lock, assumes_reverted, waits, contents, world }
     }
 
     /// The same, waiting for the site's lock.
@@ -144,7 +148,25 @@ impl Site {
         if self.patience.wait.is_some() && !dry_run && asked.takes_the_lock() {
             self.lock_first(&asked).await?;
         }
-        self.dispatch(asked, dry_run).await
+        let reverted = self.follow(&asked, dry_run).await?;
+        let Some(reverted) = reverted else { return self.dispatch(asked, None, dry_run).await };
+        match &reverted.followed {
+            // `confirm` says it itself, and the way back to the old release waits for no balancer.
+            Some(outcome) if outcome.exit != Exit::Done && !matches!(asked, Asked::Confirm | Asked::Abort) => {
+                let message = and_then(&reverted.said, &outcome.message);
+                return Err(Outcome { message, ..outcome.clone() });
+            }
+            _ => {}
+        }
+        let is_confirm = matches!(asked, Asked::Confirm);
+        let tell = |outcome: Outcome| match is_confirm {
+            true => outcome,
+            false => Outcome { message: and_then(&reverted.said, &outcome.message), ..outcome },
+        };
+        match self.dispatch(asked, Some(&reverted), dry_run).await {
+            Ok(finished) => Ok(Finished { outcome: tell(finished.outcome), ..finished }),
+            Err(outcome) => Err(tell(outcome)),
+        }
     }
 
     async fn drive(&self, journal: &mut OpenJournal, command: &Command, plan: &Plan, also: Vec<Event>) -> Outcome {

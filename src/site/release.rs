@@ -31,12 +31,12 @@ impl Site {
     /// The same with the label that a deploy takes from git: as it is when the command is started, for others in the queue
     /// are told it.
     pub(super) fn labelled(&self, asked: Asked) -> Result<Asked, Outcome> {
-        let Asked::Deploy(wanted, canary) = asked else { return Ok(asked) };
+        let Asked::Deploy(wanted, canary, revert_after_ms) = asked else { return Ok(asked) };
         let label = match wanted.label {
             Some(label) => Some(valid_label(label)?),
             None => git_describe(&self.base).filter(|label| label_is_valid(label)),
         };
-        Ok(Asked::Deploy(Wanted { label, ..wanted }, canary))
+        Ok(Asked::Deploy(Wanted { label, ..wanted }, canary, revert_after_ms))
     }
 
     /// The release `version` as it was asked for. Every artifact is read, inspected and packed here.

@@ -33,6 +33,9 @@ impl Site {
         let asked: Vec<&Look> = looks.iter().filter(|look| hosts.is_empty() || hosts.contains(&look.host)).collect();
         let conf = self.conf_differs(&state, &asked)?;
         let traffic = self.traffic_differs(&state, &asked);
+        if !traffic.is_empty() {
+            self.not_while_armed(&state, "sync")?;
+        }
         let changed = state.digest.as_deref() != Some(self.inventory.digest().as_str());
         let command = Command::Sync {
             revision: (!conf.is_empty()).then_some(state.revision_begun + 1),

@@ -12,6 +12,7 @@ mod kills;
 mod lock;
 mod operators;
 mod proof;
+mod revert;
 mod servers;
 mod shared;
 mod table;

@@ -80,16 +80,26 @@ pub enum Command {
         release: Release,
         /// Every segment in order, `all` last.
         canary: Option<Vec<SegmentShare>>,
+        /// After how long the balancers take the canary back by themselves, unless it is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revert_after_ms: Option<u64>,
     },
     /// Replace the canary's set of shares.
     Canary {
         /// Every segment in order, `all` last.
         shares: Vec<SegmentShare>,
+        /// After how long the balancers go back to the earlier traffic by themselves, unless it is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revert_after_ms: Option<u64>,
     },
     /// All traffic back to blue.
     CanaryOff,
     /// All traffic to green.
-    Flip,
+    Flip {
+        /// After how long the balancers go back to the earlier traffic by themselves, unless it is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revert_after_ms: Option<u64>,
+    },
     /// All traffic back to blue.
     FlipBack,
     /// Upgrade blue and return both halves to service.
@@ -103,17 +113,21 @@ pub enum Command {
         /// Whether the traffic tree of some balancer differs and is to be applied again.
         traffic: bool,
     },
+    /// Keep a shift that would go back by itself.
+    Confirm,
+    /// Nobody asks for it: a balancer went back by itself, and the others follow.
+    Revert,
 }
 
 impl Command {
     /// The table's row; `setup` and `sync` stand outside of it.
     pub fn verb(&self) -> Option<Verb> {
         Some(match self {
-            Command::Setup { .. } | Command::Sync { .. } => return None,
+            Command::Setup { .. } | Command::Sync { .. } | Command::Confirm | Command::Revert => return None,
             Command::Deploy { .. } => Verb::Deploy,
             Command::Canary { .. } => Verb::Canary,
             Command::CanaryOff => Verb::CanaryOff,
-            Command::Flip => Verb::Flip,
+            Command::Flip { .. } => Verb::Flip,
             Command::FlipBack => Verb::FlipBack,
             Command::Restore => Verb::Restore,
             Command::Abort => Verb::Abort,
@@ -125,7 +139,19 @@ impl Command {
         match self {
             Command::Setup { .. } => "setup",
             Command::Sync { .. } => "sync",
+            Command::Confirm => "confirm",
+            Command::Revert => "revert",
             other => other.verb().map_or("", Verb::as_str),
+        }
+    }
+
+    /// After how long the shift goes back by itself, where that was asked for. Milliseconds.
+    pub fn revert_after_ms(&self) -> Option<u64> {
+        match self {
+            Command::Deploy { revert_after_ms, .. }
+            | Command::Canary { revert_after_ms, .. }
+            | Command::Flip { revert_after_ms } => *revert_after_ms,
+            _ => None,
         }
     }
 

@@ -95,10 +95,10 @@ impl State {
         (needs && !self.green_is_new()).then_some(Refusal { verb, stage, why })
     }
 
-    /// Whether `command` goes on with what is open rather than begin anew: an abort of an open abort.
+    /// Whether `command` goes on with what is open rather than begin anew: an abort of an open abort, a confirm likewise.
     pub fn goes_on(&self, command: &Command) -> bool {
         let open = self.open.as_ref().map(|open| &open.command);
-        matches!((open, command), (Some(Command::Abort), Command::Abort))
+        matches!((open, command), (Some(Command::Abort), Command::Abort) | (Some(Command::Confirm), Command::Confirm))
     }
 
     /// Where the open command goes on; `None` when none is open.
@@ -109,9 +109,8 @@ impl State {
             return Some(Resume::PutBack(index));
         }
         // A commit is never continued by itself: the receiving half may have died meanwhile, so its shift is prepared
-        // (and checked) anew, with numbers of its own.
-        let commit = matches!(open.plan.steps.get(index).map(|planned| &planned.step), Some(Step::Commit { .. }));
-        Some(Resume::From(if commit { index.saturating_sub(1) } else { index }))
+        // (and checked, and armed) anew, with numbers of its own.
+        Some(Resume::From(open.shift_of(index).unwrap_or(index)))
     }
 
     /// The shift before the step at `index`, when that step is about to touch or check a half: where a resume goes on when a

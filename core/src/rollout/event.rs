@@ -84,6 +84,13 @@ pub enum Event {
         /// The balancers that did not confirm, with what each said.
         hosts: Vec<(String, String)>,
     },
+    /// Balancers went back by themselves from an armed shift that nobody confirmed; the others are to follow.
+    Reverted {
+        /// N of the shift: they are on N+1.
+        generation: u64,
+        /// Which, with when (RFC 3339, UTC) where they recorded it.
+        hosts: Vec<(String, Option<String>)>,
+    },
     /// The balancers' configuration says this revision now.
     Configured {
         /// The revision.

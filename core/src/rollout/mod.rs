@@ -1,5 +1,6 @@
 //! The rollout machine: stages, steps, plans, events, and the state that replaying them gives.
 
+mod armed;
 mod command;
 mod drive;
 mod event;
@@ -10,6 +11,7 @@ mod stage;
 mod state;
 mod step;
 
+pub use armed::{Armed, Arming};
 pub use command::{Command, Verb};
 pub use drive::{Effect, Failed, Resume, Survey};
 pub use event::{By, DecodeError, Entry, Event, FORMAT, decode, encode};

@@ -63,12 +63,17 @@ pub enum PlanError {
     /// There is no site yet.
     #[error("the site is not set up yet")]
     NoSite,
+    /// No shift is armed that could be confirmed or followed.
+    #[error("no shift is to go back by itself")]
+    NotArmed,
 }
 
 /// Collects steps; each method is one of the phrases that the commands are made of.
 struct Draft {
     segments: Vec<String>,
     steps: Vec<Planned>,
+    /// After how long the command's shift to green goes back by itself.
+    revert_after_ms: Option<u64>,
 }
 
 impl Draft {
@@ -82,6 +87,15 @@ impl Draft {
     fn shift(&mut self, to: Traffic, direction: Direction) -> &mut Planned {
         self.step(Step::Prepare { to: to.clone(), direction });
         self.step(Step::Commit { to, direction })
+    }
+
+    /// Prepare, arm if that was asked for, then commit: a shift that brings the new release to people.
+    fn trial(&mut self, to: Traffic) -> &mut Planned {
+        self.step(Step::Prepare { to: to.clone(), direction: Direction::Forward });
+        if let Some(after_ms) = self.revert_after_ms {
+            self.step(Step::ArmRevert { after_ms });
+        }
+        self.step(Step::Commit { to, direction: Direction::Forward })
     }
 
     fn shift_to(&mut self, half: Half, direction: Direction) -> &mut Planned {
@@ -103,7 +117,8 @@ impl Draft {
 /// Expands `command` into its plan, or says why not. Pure: the same state and command give the same plan.
 /// `segments` are the inventory's names in order, without `all`.
 pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Plan, PlanError> {
-    let mut draft = Draft { segments: segments.to_vec(), steps: Vec::new() };
+    let revert_after_ms = command.revert_after_ms();
+    let mut draft = Draft { segments: segments.to_vec(), steps: Vec::new(), revert_after_ms };
     let verb = match command {
         Command::Setup { release, revision } => {
             setup(&mut draft, release.version, *revision);
@@ -111,6 +126,12 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
         }
         Command::Sync { revision, traffic } => {
             sync(&mut draft, state, *revision, *traffic);
+            return Ok(Plan { steps: draft.steps, ends_rollout: false });
+        }
+        Command::Confirm | Command::Revert => {
+            let armed = state.armed.as_ref().ok_or(PlanError::NotArmed)?;
+            let follow = Step::Follow { generation: armed.generation + 1, to: armed.back.clone() };
+            draft.step(if matches!(command, Command::Confirm) { Step::DisarmRevert } else { follow });
             return Ok(Plan { steps: draft.steps, ends_rollout: false });
         }
         other => other.verb().ok_or(PlanError::NoSite)?,
@@ -124,6 +145,7 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
     }
     match stage.next(verb) {
         Transition::Refused(refusal) => return Err(refusal.into()),
+        Transition::Already if revert_after_ms.is_some() => return Err(nothing_to_revert(verb, stage).into()),
         Transition::Already => return Err(PlanError::Already { verb, settle: state.traffic.clone() }),
         Transition::To(_) => {}
     }
@@ -132,25 +154,35 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
     }
     let ends_rollout = matches!(verb, Verb::Restore | Verb::Abort);
     match command {
-        Command::Deploy { release, canary } => deploy(&mut draft, state, stage, release.version, canary.as_deref()),
-        Command::Canary { shares } => {
-            let to = Traffic::split(shares.clone(), state.offset());
-            draft.shift(to, Direction::Forward).enters = Some(Stage::Canary);
+        Command::Deploy { release, canary, .. } => deploy(&mut draft, state, stage, release.version, canary.as_deref()),
+        Command::Canary { shares, .. } => {
+            draft.trial(Traffic::split(shares.clone(), state.offset())).enters = Some(Stage::Canary);
         }
-        Command::Flip => draft.shift_to(Half::Green, Direction::Forward).enters = Some(Stage::Flipped),
+        Command::Flip { .. } => draft.trial(Traffic::on(Half::Green, segments)).enters = Some(Stage::Flipped),
         Command::FlipBack | Command::CanaryOff => {
             draft.shift_to(Half::Blue, Direction::Backward).reaches = Some(Stage::Staged);
         }
         Command::Restore => restore(&mut draft, state),
         Command::Abort => abort(&mut draft, state, stage),
-        Command::Setup { .. } | Command::Sync { .. } => {}
+        Command::Setup { .. } | Command::Sync { .. } | Command::Confirm | Command::Revert => {}
+    }
+    let goes_nowhere = |planned: &Planned| matches!(&planned.step, Step::Commit { to, .. } if *to == state.traffic);
+    if revert_after_ms.is_some() && !matches!(verb, Verb::Deploy) && draft.steps.iter().any(goes_nowhere) {
+        return Err(nothing_to_revert(verb, stage).into());
     }
     Ok(Plan { steps: draft.steps, ends_rollout })
 }
 
+/// A shift to what everybody has already could go back to nothing else.
+fn nothing_to_revert(verb: Verb, stage: Stage) -> Refusal {
+    let why = "that is the traffic already, so there is nothing that `--revert-after` could go back to: go back first, then \
+               forward with it";
+    Refusal { verb, stage, why }
+}
+
 /// The plan that brings balancers which differ back to the traffic that the journal says.
 pub fn settle(state: &State) -> Plan {
-    let mut draft = Draft { segments: Vec::new(), steps: Vec::new() };
+    let mut draft = Draft { segments: Vec::new(), steps: Vec::new(), revert_after_ms: None };
     let back = state.traffic.only() == Some(Half::Blue);
     draft.shift(state.traffic.clone(), if back { Direction::Backward } else { Direction::Forward });
     Plan { steps: draft.steps, ends_rollout: false }
@@ -199,8 +231,7 @@ fn deploy(
         check.reaches = Some(Stage::Staged);
     }
     if let Some(shares) = canary {
-        let to = Traffic::split(shares.to_vec(), state.offset_of_deploy());
-        draft.shift(to, Direction::Forward).enters = Some(Stage::Canary);
+        draft.trial(Traffic::split(shares.to_vec(), state.offset_of_deploy())).enters = Some(Stage::Canary);
     }
 }
 

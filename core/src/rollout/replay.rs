@@ -1,6 +1,7 @@
 //! Replaying the journal: what each event does to the state, and which events cannot follow.
 
 use super::{
+    armed::{Arming, armed_by},
     command::Command,
     event::{Entry, Event},
     plan::Plan,
@@ -68,7 +69,7 @@ impl State {
             Event::RolloutStarted { number, offset, from } => self.rollout_started(*number, *offset, *from)?,
             Event::CommandStarted { command, plan, digest } => self.command_started(command, plan, digest, entry)?,
             Event::StepStarted { step, before } => self.step_started(*step, before, entry)?,
-            Event::StepDone { step, .. } => self.step_done(*step)?,
+            Event::StepDone { step, .. } => self.step_done(*step, &entry.at)?,
             Event::StepFailed { step, why, undoing } => {
                 let open = self.open_step(*step)?;
                 open.failed = Some(why.clone());
@@ -80,6 +81,7 @@ impl State {
                 open.undo_failed.clone_from(hosts);
             }
             Event::Undone { step } => self.undone(*step)?,
+            Event::Reverted { generation, .. } => self.reverted(*generation)?,
             Event::Configured { revision, digest } => {
                 self.revision = *revision;
                 self.conf_digest = Some(digest.clone());
@@ -174,9 +176,11 @@ impl State {
                 let earlier = open.shift.take().filter(|shift| shift.prepare == index);
                 let back = earlier.map(|shift| shift.back).or_else(|| before.traffic.clone());
                 let back = back.unwrap_or_else(|| self.traffic.clone());
-                open.shift = Some(OpenShift { prepare: index, generation: before.generation, back });
+                open.shift = Some(OpenShift { prepare: index, generation: before.generation, back, arming: None });
             }
             Step::Commit { to, .. } => {
+                // From here the balancers may go back from this shift, and no more from an earlier one for long.
+                self.armed = armed_by(open, index);
                 self.traffic = to.clone();
                 self.unsettled = true;
             }
@@ -192,7 +196,7 @@ impl State {
         Ok(())
     }
 
-    fn step_done(&mut self, index: usize) -> Result<(), String> {
+    fn step_done(&mut self, index: usize, at: &str) -> Result<(), String> {
         self.open_step(index)?;
         let open = self.open.as_mut().ok_or("no command is open")?;
         open.step = None;
@@ -206,9 +210,24 @@ impl State {
             Step::Commit { .. } => {
                 let shift = open.shift.take();
                 self.unsettled = false;
-                if let Some(generation) = shift.and_then(|shift| shift.generation) {
+                if let Some(generation) = shift.and_then(|shift| shift.generation).filter(|_| self.armed.is_none()) {
                     self.confirmed = Some(generation);
                 }
+            }
+            Step::ArmRevert { after_ms } => {
+                let arming = Arming { since: at.to_owned(), after_ms };
+                if let Some(shift) = open.shift.as_mut().filter(|shift| shift.generation.is_some()) {
+                    shift.arming = Some(arming);
+                }
+            }
+            Step::DisarmRevert => {
+                let armed = self.armed.take().ok_or("nothing is armed")?;
+                self.confirmed = Some(armed.generation);
+                self.kept = self.confirmed;
+            }
+            Step::Follow { generation, .. } => {
+                self.unsettled = false;
+                self.confirmed = Some(generation);
             }
             _ => {}
         }
@@ -222,6 +241,7 @@ impl State {
         let shift = open.shift.take().ok_or("no shift is under way")?;
         self.confirmed = shift.generation.map(|generation| generation + 1).or(self.confirmed);
         self.unsettled = false;
+        self.armed = None;
         self.traffic = shift.back;
         self.stage = stage_at(open, index);
         Ok(())

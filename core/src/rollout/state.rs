@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
+    armed::{Armed, Arming},
     command::Command,
     event::{By, Event},
     plan::{Plan, Planned},
     stage::Stage,
-    step::Before,
+    step::{Before, Step},
 };
 use crate::{
     half::Half,
@@ -63,12 +64,14 @@ pub struct OpenStep {
 /// A shift between its first `StepStarted` and the end of its commit or of its undoing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenShift {
-    /// The index of its Prepare in the plan; its Commit is the next.
+    /// The index of its Prepare in the plan; its Commit follows, armed or not.
     pub prepare: usize,
     /// N, when the shift needed one: N+1 holds the traffic to put back.
     pub generation: Option<u64>,
     /// What the balancers had before its first attempt: what a put-back returns to.
     pub back: Traffic,
+    /// Set when every balancer is armed to go back from it by itself.
+    pub arming: Option<Arming>,
 }
 
 /// A command that was started and has not ended.
@@ -98,6 +101,17 @@ impl OpenCommand {
     /// The step that is under way or comes next.
     pub fn at(&self) -> Option<&Planned> {
         self.plan.steps.get(self.step.as_ref().map_or(self.done, |step| step.index))
+    }
+
+    /// The Prepare of the shift that the step at `index` arms or commits; `None` for any other step.
+    pub fn shift_of(&self, index: usize) -> Option<usize> {
+        let (earlier, rest) = self.plan.steps.split_at_checked(index)?;
+        match rest.first()?.step {
+            Step::ArmRevert { .. } | Step::Commit { .. } => {
+                earlier.iter().rposition(|planned| matches!(planned.step, Step::Prepare { .. }))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -130,6 +144,11 @@ pub struct State {
     /// Whether a commit was begun and neither confirmed by every balancer nor put back on all of them: until then some may
     /// have one traffic and some another, whichever command is open.
     pub unsettled: bool,
+    /// The shift that the balancers go back from by themselves; from its commit until it is confirmed, overtaken by the
+    /// commit of a later one, or reverted. `confirmed` is `None` meanwhile.
+    pub armed: Option<Armed>,
+    /// The generation that `confirm` kept last.
+    pub kept: Option<u64>,
     /// The configuration revision that the balancers are meant to have; 0 before the first.
     pub revision: u64,
     /// The highest revision that was ever begun.
@@ -165,6 +184,8 @@ impl Default for State {
             generation: 0,
             confirmed: None,
             unsettled: false,
+            armed: None,
+            kept: None,
             revision: 0,
             revision_begun: 0,
             conf_digest: None,

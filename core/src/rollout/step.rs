@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{half::Half, release::Version, traffic::Traffic};
+use crate::{half::Half, inventory::spoken_duration, release::Version, traffic::Traffic};
 
 /// Whether a shift is all or nothing, or goes as far as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +37,20 @@ pub enum Step {
         to: Traffic,
         /// All or nothing, or as far as it goes.
         direction: Direction,
+    },
+    /// Between the two phases: every balancer will go back from N to N+1 by itself, unless it is told otherwise in time.
+    ArmRevert {
+        /// How long after. Milliseconds.
+        after_ms: u64,
+    },
+    /// The shift is kept: no balancer goes back by itself any more.
+    DisarmRevert,
+    /// A balancer went back by itself: every other one is taken to the same generation, as far as it goes.
+    Follow {
+        /// N+1 of the shift that went back.
+        generation: u64,
+        /// What it holds.
+        to: Traffic,
     },
     /// Phase two: switch every balancer to N and see it confirmed by its workers.
     Commit {
@@ -89,6 +103,9 @@ impl Step {
             Step::ReloadConf { .. } => "reload configuration",
             Step::Prepare { .. } => "prepare traffic",
             Step::Commit { .. } => "commit traffic",
+            Step::ArmRevert { .. } => "arm the way back",
+            Step::DisarmRevert => "disarm the way back",
+            Step::Follow { .. } => "follow the way back",
             Step::Drain { .. } => "drain",
             Step::Place { .. } => "place",
             Step::Activate { .. } => "activate",
@@ -114,6 +131,11 @@ impl std::fmt::Display for Step {
             Step::ReloadConf { revision } => write!(f, "reload nginx with revision {revision}"),
             Step::Prepare { to, .. } => write!(f, "prepare: {to}"),
             Step::Commit { to, .. } => write!(f, "switch: {to}"),
+            Step::ArmRevert { after_ms } => {
+                write!(f, "arm the way back: in {}, unless it is confirmed", spoken_duration(*after_ms))
+            }
+            Step::DisarmRevert => write!(f, "disarm the way back"),
+            Step::Follow { to, .. } => write!(f, "go back too: {to}"),
             Step::Drain { half, .. } => write!(f, "drain {half}"),
             Step::Place { half, release } => write!(f, "place {release} on {half}"),
             Step::Activate { half, release } => write!(f, "activate {release} on {half}"),

@@ -145,14 +145,16 @@ fn release(version: u64) -> Release {
 
 pub fn command(verb: Verb, state: &State) -> Command {
     match verb {
-        Verb::Deploy => Command::Deploy { release: release(state.next_version().0), canary: None },
+        Verb::Deploy => {
+            Command::Deploy { release: release(state.next_version().0), canary: None, revert_after_ms: None }
+        }
         Verb::Canary => {
             let share = |name: &str, green| SegmentShare { segment: name.to_owned(), green };
             let tenth = Share::from_hundredths(1000).unwrap();
-            Command::Canary { shares: vec![share("mobile", tenth), share("all", Share::NONE)] }
+            Command::Canary { shares: vec![share("mobile", tenth), share("all", Share::NONE)], revert_after_ms: None }
         }
         Verb::CanaryOff => Command::CanaryOff,
-        Verb::Flip => Command::Flip,
+        Verb::Flip => Command::Flip { revert_after_ms: None },
         Verb::FlipBack => Command::FlipBack,
         Verb::Restore => Command::Restore,
         Verb::Abort => Command::Abort,

@@ -13,9 +13,10 @@ use bluegreen_core::{
     },
 };
 use serde::Serialize;
+use tokio::time::error::Elapsed;
 
 use crate::edge::{
-    balancer::{Balancers, Current, Look, Standing, TrafficSeen},
+    balancer::{Balancers, Current, Error, Look, Standing, TrafficSeen},
     check::conf_differences,
     health::{self, Depth, Probe, Verdict},
     host::{Hosts, fan_out},
@@ -101,29 +102,41 @@ pub struct Asking<'a> {
     pub hosts: &'a Hosts,
 }
 
+/// What every balancer said, in the inventory's order; an error is why it said nothing, with its name and without.
+pub type Looks = Vec<(String, Result<Look, (String, String)>)>;
+
+/// Asks the balancers. The servers' connections are opened meanwhile.
+pub async fn look(inventory: &Arc<Inventory>, hosts: &Hosts) -> Looks {
+    let balancers = Balancers::new(inventory.clone(), hosts.clone());
+    let connect_places = async {
+        let places = Half::ALL.into_iter().flat_map(|half| inventory.places(half));
+        let names: Vec<&str> = places.map(|(_, place)| place.host.as_str()).collect();
+        hosts.connect(&names).await;
+    };
+    let (looked, _) = tokio::join!(
+        fan_out(balancers.names(), hosts.parallel(), |name| {
+            let balancers = &balancers;
+            async move { tokio::time::timeout(ROUND, balancers.look(&name)).await }
+        }),
+        tokio::time::timeout(ROUND, connect_places),
+    );
+    let said = |look: Result<Result<Look, Error>, Elapsed>| match look {
+        Ok(look) => look.map_err(|error| (error.to_string(), error.without_host())),
+        Err(_) => {
+            let why = format!("it did not answer within {} s", ROUND.as_secs_f32());
+            Err((why.clone(), why))
+        }
+    };
+    looked.into_iter().map(|(host, look)| (host, said(look))).collect()
+}
+
 impl Asking<'_> {
-    /// Asks the balancers, then the servers through those that answered.
-    pub async fn all(&self) -> Seen {
+    /// What the balancers said, and then the servers, asked through those that answered.
+    pub async fn all(&self, looks: Looks) -> Seen {
         let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());
-        let names = balancers.names();
-        let (looked, _) = tokio::join!(
-            fan_out(names, self.hosts.parallel(), |name| {
-                let balancers = &balancers;
-                async move { tokio::time::timeout(ROUND, balancers.look(&name)).await }
-            }),
-            // The servers' connections are opened meanwhile.
-            tokio::time::timeout(ROUND, self.connect_places()),
-        );
         let mut seen = Vec::new();
         let mut facts = Vec::new();
-        for (host, look) in looked {
-            let look = match look {
-                Ok(look) => look.map_err(|error| (error.to_string(), error.without_host())),
-                Err(_) => {
-                    let why = format!("it did not answer within {} s", ROUND.as_secs_f32());
-                    Err((why.clone(), why))
-                }
-            };
+        for (host, look) in looks {
             facts.push(self.balancer_facts(&host, &look));
             seen.push(match look {
                 Ok(look) => self.balancer(&look),
@@ -159,12 +172,6 @@ impl Asking<'_> {
             Some(state) => ask_more(self.inventory, balancers, self.hosts, state, answering, ROUND).await,
             None => More::default(),
         }
-    }
-
-    async fn connect_places(&self) {
-        let places = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half));
-        let hosts: Vec<&str> = places.map(|(_, place)| place.host.as_str()).collect();
-        self.hosts.connect(&hosts).await;
     }
 
     fn balancer(&self, look: &Look) -> BalancerSeen {

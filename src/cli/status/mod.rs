@@ -4,6 +4,7 @@ mod ask;
 mod lock;
 mod recent;
 mod report;
+mod revert;
 mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use self::{
     ask::{Asking, ROUND},
     report::{Journal, Report},
+    revert::{Looked, revert},
 };
 use super::{
     Context, Ended,
@@ -68,13 +70,22 @@ async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) 
 async fn report(located: &Located, hosts: &Hosts) -> Report {
     // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
     let names = all_hosts(located);
-    let (journal, _) = tokio::join!(read_journal(located), timeout(ROUND, hosts.connect(&names)));
+    let (mut journal, _) = tokio::join!(read_journal(located), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
+    let looks = ask::look(&inventory, hosts).await;
+    let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
+    let revert = journal.state.as_ref().and_then(|state| revert(state, &looked));
+    let went_back = revert.as_ref().is_some_and(|revert| revert.went_back.is_some());
+    if went_back && journal.queue.tickets.is_empty() {
+        // The next command records it; what is shown is what is.
+        journal.state = journal.state.map(|state| state.after_revert());
+    }
     let state = journal.state.as_ref();
     let is_interrupted = journal.queue.tickets.is_empty() && state.is_some_and(|state| state.open.is_some());
     let asking = Asking { inventory: &inventory, templates: &located.templates, state, is_interrupted, hosts };
-    let seen = asking.all().await;
-    Report::new(&located.inventory.site, &located.name, journal, seen)
+    let seen = asking.all(looks).await;
+    let report = Report::new(&located.inventory.site, &located.name, journal, seen);
+    Report { revert, ..report }
 }
 
 async fn read_journal(located: &Located) -> Journal {

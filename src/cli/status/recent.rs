@@ -51,6 +51,11 @@ fn words(entry: &Entry, before: &State, after: &State) -> Vec<String> {
                 let hosts: Vec<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
                 words.push(format!("putting back did not reach {}", hosts.join(", ")));
             }
+            Event::Reverted { hosts, .. } => {
+                let command = before.armed.as_ref().map_or("a shift", |armed| armed.command);
+                let hosts: Vec<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
+                words.push(format!("{command} was not confirmed: {} went back by itself", hosts.join(", ")));
+            }
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ use super::{
     ask::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
     lock::{Gone, Lock},
     recent::Change,
+    revert::Revert,
 };
 
 /// The document of `status --json`.
@@ -43,6 +44,8 @@ pub struct Report {
     pub interrupted: Option<Interrupted>,
     /// Commands that go through from here.
     pub next: Vec<String>,
+    /// Traffic that goes back by itself.
+    pub revert: Option<Revert>,
     /// The command that is under way, as its lock says.
     pub under_way: Option<String>,
     /// What is wrong with the journal.
@@ -170,6 +173,7 @@ impl Report {
             frozen: None,
             interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, seen.explained?)),
             next: state.filter(|_| idle && !held && !is_lost).map(next).unwrap_or_default(),
+            revert: None,
             is_journal_readable: journal.state.is_some(),
             under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),

@@ -1,11 +1,13 @@
 #!/bin/sh
-# commit.sh DIR N JOURNAL HASH WAIT: live/current -> gen/N by rename, only to a higher number of the same journal.
+# commit.sh DIR N JOURNAL HASH WAIT ARMED: live/current -> gen/N by rename, only to a higher number of the same journal.
+# ARMED yes: and only while N would go back by itself.
 set -eu
 dir=$1
 n=$2
 journal=$3
 hash=$4
 wait=$5
+armed=$6
 live=$dir/live
 [ -d "$live/gen" ] || refused no_dirs "$live/gen"
 [ -w "$live" ] || no_right write "$live"
@@ -25,6 +27,7 @@ owner=$(journal_of "$live/gen/$n")
 found=$(hash_of "$live/gen/$n")
 [ "$found" = "$hash" ] || refused differs "$n $found"
 if [ "$current" != "$n" ]; then
+    [ "$armed" = no ] || [ -e "$live/.revert/$n" ] || refused unarmed "$n"
     rm -f "$live"/.new-*
     ln -s "gen/$n" "$live/.new-$$"
     # Rename and nothing else: unlink and link again would leave an instant without a tree.
@@ -32,5 +35,7 @@ if [ "$current" != "$n" ]; then
 fi
 # Also when it was current already: a run that was killed may not have come this far.
 sync "$live"
+# It is overtaken: nothing older goes back by itself any more. What is left of it harms nothing.
+forget_below "$live" "$n" || :
 printf 'was %s\n' "$current"
 printf 'done\n'

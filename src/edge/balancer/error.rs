@@ -78,6 +78,20 @@ pub enum Kind {
         /// Its number.
         generation: u64,
     },
+    /// It is to be committed only while it would go back by itself, and it would not.
+    #[error(
+        "the time after which generation {generation} was to go back by itself is up already; `live/current` was not touched"
+    )]
+    Unarmed {
+        /// Its number.
+        generation: u64,
+    },
+    /// Nothing there would take the traffic back when bg is gone.
+    #[error(
+        "nothing there keeps the time once bg is gone: its login ends what it leaves behind, systemd does not let the login \
+         user linger, and there is no `at`. Run `loginctl enable-linger` for that user, or install `at`"
+    )]
+    NoTimer,
     /// The generation to commit is not what was prepared.
     #[error("generation {generation} on its disk is not what was prepared ({found}); `live/current` was not touched")]
     Differs {

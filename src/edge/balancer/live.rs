@@ -92,9 +92,28 @@ impl Balancers {
     /// `Fenced` (with the number found), `Foreign`, `Missing`, `Differs`, `UnknownCurrent`, `Locked`, `NoDirs`,
     /// `NoRights`: nothing was changed. When [`Error::is_unknown`], only a look can tell.
     pub async fn commit(&self, host: &str, n: u64, journal: &str, hash: &str) -> Result<Option<u64>, Error> {
+        self.switch(host, n, journal, hash, false).await
+    }
+
+    /// The same, and only while `n` is armed there to go back by itself.
+    ///
+    /// # Errors
+    /// As [`Balancers::commit`], and `Unarmed`: nothing was changed.
+    pub async fn commit_armed(&self, host: &str, n: u64, journal: &str, hash: &str) -> Result<Option<u64>, Error> {
+        self.switch(host, n, journal, hash, true).await
+    }
+
+    async fn switch(
+        &self,
+        host: &str,
+        n: u64,
+        journal: &str,
+        hash: &str,
+        is_armed: bool,
+    ) -> Result<Option<u64>, Error> {
         let balancer = self.at(host)?;
         let (number, wait) = (n.to_string(), LOCK_WAIT.as_secs().to_string());
-        let args = [balancer.dir.as_str(), &number, journal, hash, &wait];
+        let args = [balancer.dir.as_str(), &number, journal, hash, &wait, yes_no(is_armed)];
         let answer = self.script(host, script::COMMIT, &args, None).await?;
         Ok(answer.get("was").and_then(|n| n.parse().ok()))
     }
@@ -177,6 +196,8 @@ pub(super) fn refusal(text: &str, lines: Vec<String>) -> Option<Kind> {
         }
         "fenced" => Kind::Fenced { found: number() },
         "current_differs" => Kind::CurrentDiffers { generation: number() },
+        "unarmed" => Kind::Unarmed { generation: number() },
+        "no_timer" => Kind::NoTimer,
         "missing" => Kind::Missing { generation: number() },
         "differs" => {
             let found = detail.split_once(' ').map_or("", |(_, found)| found);

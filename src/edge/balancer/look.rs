@@ -2,6 +2,7 @@
 
 use bluegreen_core::nginx::tree::TrafficFile;
 
+use super::armed::{self, ArmedSeen};
 use super::script::{Answer, from_base64};
 
 /// Whether something is there.
@@ -93,6 +94,10 @@ pub struct Look {
     pub traffic: TrafficSeen,
     /// The numbers of all generations there, ascending.
     pub generations: Vec<u64>,
+    /// What goes back by itself.
+    pub armed: Vec<ArmedSeen>,
+    /// The generations that went back by themselves, each with how many seconds ago.
+    pub reverted: Vec<(u64, i64)>,
 }
 
 /// In one word, what stands there with respect to one journal.
@@ -166,6 +171,8 @@ impl Look {
             disk: disk(answer.get("tree")),
             traffic: traffic(answer.get("traffic")),
             generations,
+            armed: answer.all("armed").filter_map(armed::armed).collect(),
+            reverted: answer.all("reverted").filter_map(armed::reverted).collect(),
         }
     }
 

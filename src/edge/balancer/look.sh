@@ -68,4 +68,28 @@ fi
 if [ -d "$live/gen" ]; then
     printf 'gens %s\n' "$(find "$live/gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f ' 2>/dev/null || :)"
 fi
+# What would go back by itself: generation, seconds left, and what keeps the time: timer, at, none. Then what went back.
+if [ -d "$live/.revert" ]; then
+    for order in "$live"/.revert/*; do
+        name=${order##*/}
+        case $name in
+            reverted-*)
+                if read -r at <"$order"; then printf 'reverted %s %s\n' "${name#reverted-}" "$(($(date +%s) - at))"; fi
+                ;;
+            *[!0-9]*) ;;
+            *)
+                read_order "$order" || continue
+                # shellcheck disable=SC2154 # read_order sets it
+                run=$live/.revert/run-$name-$o_token
+                keeper=none
+                if held "$run"; then
+                    keeper=timer
+                elif [ -s "$run/job" ] && atq 2>/dev/null | cut -f 1 | grep -qxF "$(cat "$run/job")"; then
+                    keeper='at'
+                fi
+                printf 'armed %s %s %s\n' "$name" "$(($(left) / 100))" "$keeper"
+                ;;
+        esac
+    done
+fi
 printf 'end\n'

@@ -3,6 +3,7 @@
 //! Every phase is one round trip: a constant shell script whose values are arguments. What only nginx knows is asked at
 //! its probe port, through a forwarded connection.
 
+mod armed;
 mod conf;
 mod error;
 pub mod line;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use bluegreen_core::inventory::{Balancer, Inventory};
 
+pub use armed::{ArmedSeen, Disarmed, Keeper, Process, Timer};
 pub use conf::{Reloaded, Restored};
 pub use error::{ConfTest, Error, Kind};
 pub use live::{Generation, How, Prepared};

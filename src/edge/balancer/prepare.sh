@@ -88,6 +88,8 @@ left=$keep
 for n in $(find "$gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' | sort -rn); do
     case " $pairs " in *" $n "*) continue ;; esac
     [ "$n" != "$current" ] || continue
+    # The way back of an armed generation.
+    [ ! -e "$live/.revert/$((n - 1))" ] || continue
     if [ "$left" -gt 0 ]; then
         left=$((left - 1))
     elif [ "$(journal_of "$gen/$n")" = "$journal" ]; then

@@ -15,22 +15,30 @@ macro_rules! script {
     ($name:literal) => {
         Script { name: $name, text: concat!(include_str!("common.sh"), include_str!(concat!($name, ".sh"))) }
     };
-    ($name:literal with conf) => {
+    ($name:literal with $part:literal) => {
         Script {
             name: $name,
-            text: concat!(include_str!("common.sh"), include_str!("conf.sh"), include_str!(concat!($name, ".sh"))),
+            text: concat!(
+                include_str!("common.sh"),
+                include_str!(concat!($part, ".sh")),
+                include_str!(concat!($name, ".sh"))
+            ),
         }
     };
 }
 
-pub(super) const LOOK: Script = script!("look");
+pub(super) const LOOK: Script = script!("look" with "arms");
 pub(super) const DIRS: Script = script!("dirs");
 pub(super) const PREPARE: Script = script!("prepare");
-pub(super) const COMMIT: Script = script!("commit");
-pub(super) const WRITE_CONF: Script = script!("write_conf" with conf);
-pub(super) const RESTORE_CONF: Script = script!("restore_conf" with conf);
-pub(super) const SETTLE_CONF: Script = script!("settle_conf" with conf);
-pub(super) const RELOAD: Script = script!("reload" with conf);
+pub(super) const COMMIT: Script = script!("commit" with "arms");
+pub(super) const ARM: Script = script!("arm" with "arms");
+pub(super) const DISARM: Script = script!("disarm" with "arms");
+/// The timer: it runs on a balancer by itself.
+pub(super) const REVERT: Script = script!("revert" with "arms");
+pub(super) const WRITE_CONF: Script = script!("write_conf" with "conf");
+pub(super) const RESTORE_CONF: Script = script!("restore_conf" with "conf");
+pub(super) const SETTLE_CONF: Script = script!("settle_conf" with "conf");
+pub(super) const RELOAD: Script = script!("reload" with "conf");
 pub(super) const DUMP: Script = script!("dump");
 pub(super) const LOG_SINCE: Script = script!("log_since");
 pub(super) const ADDRESSES: Script = script!("addresses");

@@ -5,6 +5,7 @@ use bluegreen_core::nginx::conf::Conf;
 use bluegreen_core::nginx::state::{Seen, StateAnswer};
 use bluegreen_core::traffic::Traffic;
 
+use super::armed::{Disarmed, Timer};
 use super::conf::{Reloaded, Restored};
 use super::error::Error;
 use super::live::{Generation, Prepared};
@@ -49,6 +50,21 @@ impl Balancers {
     /// Phase two: [`Balancers::commit`] everywhere.
     pub async fn commit_all(&self, n: u64, journal: &str, hash: &str) -> Each<Option<u64>> {
         self.each(async |host| self.commit(host, n, journal, hash).await).await
+    }
+
+    /// [`Balancers::commit_armed`] everywhere.
+    pub async fn commit_armed_all(&self, n: u64, journal: &str, hash: &str) -> Each<Option<u64>> {
+        self.each(async |host| self.commit_armed(host, n, journal, hash).await).await
+    }
+
+    /// [`Balancers::arm`] everywhere.
+    pub async fn arm_all(&self, n: u64, journal: &str, hash: &str, after_ms: u64) -> Each<Timer> {
+        self.each(async |host| self.arm(host, n, journal, hash, after_ms).await).await
+    }
+
+    /// [`Balancers::disarm`] everywhere.
+    pub async fn disarm_all(&self, n: u64, journal: &str) -> Each<Disarmed> {
+        self.each(async |host| self.disarm(host, n, journal).await).await
     }
 
     /// [`Balancers::confirm`] everywhere.

@@ -35,20 +35,15 @@ impl Live {
 
     /// Phase two: the living first, then the others with all patience. Who did not go back is named.
     pub(super) async fn commit_backward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
-        let living = self.living().await.to_vec();
-        let others: Vec<String> = self.balancers.names().into_iter().filter(|name| !living.contains(name)).collect();
         let generations = &self.generations(work, to);
-        let mut results =
-            fan_out(living, self.hosts.parallel(), |host| async move { self.take_back(work, to, &host).await }).await;
-        let late = fan_out(others, self.hosts.parallel(), |host| async move {
-            self.balancers.prepare(&host, generations).await?;
-            self.take_back(work, to, &host).await
-        });
-        results.extend(late.await);
-        let failures: Vec<String> = results
-            .into_iter()
-            .filter_map(|(host, result)| Some(named(&host, &result.err()?.kind.to_string())))
-            .collect();
+        let failures = self
+            .as_far_as_it_goes(async |host, is_living| {
+                if !is_living {
+                    self.balancers.prepare(host, generations).await?;
+                }
+                self.take_back(work, to, host).await
+            })
+            .await;
         if failures.is_empty() {
             return Ok(Vec::new());
         }
@@ -57,6 +52,21 @@ impl Live {
             failures.join("; ")
         );
         Err(Failure::new(Effect::Open, message).hint("bring what is named back first"))
+    }
+
+    /// `work` on the balancers that live (its second argument says so), then on the others with all patience. Returns what
+    /// each that failed said.
+    pub(super) async fn as_far_as_it_goes(&self, work: impl AsyncFn(&str, bool) -> Result<(), Error>) -> Vec<String> {
+        let living = self.living().await.to_vec();
+        let others: Vec<String> = self.balancers.names().into_iter().filter(|name| !living.contains(name)).collect();
+        let work = &work;
+        let mut results = Vec::new();
+        for (hosts, is_living) in [(living, true), (others, false)] {
+            let each = |host: String| async move { work(&host, is_living).await };
+            results.extend(fan_out(hosts, self.hosts.parallel(), each).await);
+        }
+        let said = |(host, result): (String, Result<(), Error>)| Some(named(&host, &result.err()?.kind.to_string()));
+        results.into_iter().filter_map(said).collect()
     }
 
     async fn take_back(&self, work: Work<'_>, to: &Traffic, host: &str) -> Result<(), Error> {

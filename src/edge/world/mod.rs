@@ -4,6 +4,7 @@ mod back;
 mod balancers;
 mod check;
 mod drain;
+mod revert;
 mod shift;
 mod upgrade;
 
@@ -121,6 +122,9 @@ impl World for Live {
             Step::Prepare { to, direction } => self.prepare(work, to, *direction).await,
             Step::Commit { to, direction: Direction::Forward } => self.commit_forward(work, to).await,
             Step::Commit { to, direction: Direction::Backward } => self.commit_backward(work, to).await,
+            Step::ArmRevert { after_ms } => self.arm(work, *after_ms).await,
+            Step::DisarmRevert => self.disarm(work).await,
+            Step::Follow { generation, to } => self.follow(work, *generation, to).await,
             Step::Drain { half, release } => self.drain(work, *half, *release).await,
             Step::Place { half, release } => self.place(work, *half, *release).await,
             Step::Activate { half, release } => self.activate(work, *half, *release).await,

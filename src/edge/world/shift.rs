@@ -95,7 +95,7 @@ impl Live {
         [(n, to), (n + 1, back)].map(|(number, traffic)| self.generation(work.state, number, traffic)).into()
     }
 
-    fn generation(&self, state: &State, number: u64, traffic: &Traffic) -> Generation {
+    pub(super) fn generation(&self, state: &State, number: u64, traffic: &Traffic) -> Generation {
         let tree = tree(traffic);
         let file = TrafficFile {
             site: self.inventory.site.clone(),
@@ -114,7 +114,8 @@ impl Live {
 
     /// Phase two, all or nothing: the engine puts every balancer back when this fails.
     pub(super) async fn commit_forward(&self, work: Work<'_>, to: &Traffic) -> Result<Vec<String>, Failure> {
-        let failures = self.commit_and_confirm(work, to, work.before.generation).await;
+        let is_armed = work.state.armed.is_some();
+        let failures = self.commit_and_confirm(work, to, work.before.generation, is_armed).await;
         let Some(first) = failures.first() else { return Ok(Vec::new()) };
         let more = match failures.len() - 1 {
             0 => String::new(),
@@ -128,16 +129,23 @@ impl Live {
         // Without a generation of its own the shift changed nothing.
         let Some(n) = work.before.generation else { return Ok(()) };
         let back = work.before.traffic.as_ref().unwrap_or(&work.state.traffic);
-        let failures = self.commit_and_confirm(work, back, Some(n + 1)).await;
+        let failures = self.commit_and_confirm(work, back, Some(n + 1), false).await;
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     /// Switches every balancer to `n`, then sees it confirmed by the workers of each that was switched. Returns who failed
     /// and what it said.
-    async fn commit_and_confirm(&self, work: Work<'_>, to: &Traffic, n: Option<u64>) -> Vec<(String, String)> {
+    async fn commit_and_confirm(
+        &self,
+        work: Work<'_>,
+        to: &Traffic,
+        n: Option<u64>,
+        is_armed: bool,
+    ) -> Vec<(String, String)> {
         let journal = work.epoch.journal.as_str();
         let hash = tree(to).hash();
         let mut failures = match n {
+            Some(n) if is_armed => said(self.balancers.commit_armed_all(n, journal, &hash).await),
             Some(n) => said(self.balancers.commit_all(n, journal, &hash).await),
             None => Vec::new(),
         };
@@ -210,7 +218,7 @@ fn said<T>(results: Each<T>) -> Vec<(String, String)> {
     results.into_iter().filter_map(|(host, result)| Some((host, result.err()?.kind.to_string()))).collect()
 }
 
-fn unprepared(error: &Error) -> Failure {
+pub(super) fn unprepared(error: &Error) -> Failure {
     let effect = if error.is_foreign() { Effect::Refused } else { Effect::Nothing };
     let what = match error.is_unreachable() {
         true => error.to_string(),

@@ -31,7 +31,14 @@ pub fn found(state: &State, seen: &Seen) -> Vec<Found> {
         Step::CreateDirs => on_balancers(&|answer| dirs(answer).to_owned()),
         Step::WriteConf { revision } => on_balancers(&|answer| files(answer, *revision)),
         Step::ReloadConf { revision } => on_balancers(&|answer| reloaded(answer, *revision)),
-        Step::Prepare { .. } | Step::Commit { .. } => on_balancers(&|answer| shifted(answer, generation)),
+        Step::Prepare { .. } | Step::ArmRevert { .. } | Step::Commit { .. } => {
+            on_balancers(&|answer| shifted(answer, generation))
+        }
+        Step::DisarmRevert => {
+            let armed = state.armed.as_ref().map(|armed| armed.generation);
+            on_balancers(&|answer| shifted(answer, armed))
+        }
+        Step::Follow { generation, .. } => on_balancers(&|answer| shifted(answer, generation.checked_sub(1))),
         Step::Drain { half, release } => {
             let mut found = on_balancers(&|answer| in_flight(answer, *half));
             found.extend(on_places(Some(*half), &|place| drained(place, *release)));

@@ -1,6 +1,7 @@
 //! `status` for people, in 80 columns.
 
 mod interrupted;
+mod revert;
 
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
@@ -125,6 +126,9 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
         lines.extend(wrapped(&format!("journal: {problem}"), 78));
     }
     lines.extend(locked(report, screen));
+    if let Some(revert) = &report.revert {
+        lines.extend(revert::block(revert, screen));
+    }
     if let Some(open) = &report.interrupted {
         lines.extend(interrupted::block(open, screen, zone));
     }
@@ -163,12 +167,14 @@ fn next(report: &Report) -> Vec<String> {
     let open = report.interrupted.iter().flat_map(|open| open.next.iter());
     let others =
         report.next.iter().filter(|word| report.interrupted.as_ref().is_none_or(|open| !open.next.contains(word)));
-    let words: Vec<&String> = open.chain(others).collect();
+    let is_armed = report.revert.as_ref().is_some_and(|revert| revert.went_back.is_none());
+    let confirm = (is_armed && report.interrupted.is_none() && report.under_way.is_none()).then_some("confirm");
+    let words: Vec<&str> = confirm.into_iter().chain(open.chain(others).map(String::as_str)).collect();
     if words.is_empty() {
         return Vec::new();
     }
     let stage = report.stage;
-    let line = |word: &&String| format!("  bg {:<14}{}", usage(word), about(word, stage, report.interrupted.is_some()));
+    let line = |word: &&str| format!("  bg {:<14}{}", usage(word), about(word, stage, report.interrupted.is_some()));
     ["next".to_owned()].into_iter().chain(words.iter().map(line)).collect()
 }
 
@@ -181,6 +187,7 @@ fn usage(word: &str) -> &str {
 fn about(word: &str, stage: Option<Stage>, interrupted: bool) -> &'static str {
     match (word, stage) {
         ("setup", _) => "install a first release on both halves",
+        ("confirm", _) => "keep the traffic: it does not go back by itself",
         ("resume", _) => "finish what was interrupted",
         ("sync", _) => "bring the balancers up to the inventory",
         ("deploy", Some(Stage::Balanced)) => "take green out and bring a new release onto it",

@@ -74,7 +74,7 @@ fn no_right_is_told_from_every_other_failure_and_names_the_command() {
     assert_eq!(ran.answer.get("user"), Some("nobody"));
     let ran = as_nobody(script::PREPARE, &[site.path(), OURS, "6", "5", "1", "x"], b"");
     assert_eq!(ran.code, Some(77), "{}", ran.stderr);
-    let ran = as_nobody(script::COMMIT, &[site.path(), "1", OURS, "x", "5"], b"");
+    let ran = as_nobody(script::COMMIT, &[site.path(), "1", OURS, "x", "5", "no"], b"");
     assert_eq!(ran.code, Some(77), "{}", ran.stderr);
     for sudo in ["no", "yes"] {
         let other = site.temp.path().join("bg/other");

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 mod conf;
 mod faults;
 mod live;
+mod revert;
 
 use super::script::{self, Answer, Script};
 
@@ -140,7 +141,7 @@ impl Site {
 
     fn commit_args(&self, journal: &str, n: u64, green: Option<u32>) -> Vec<String> {
         let hash = tree(&mut tar::Builder::new(Vec::new()), n, journal, green);
-        vec![self.path().to_owned(), n.to_string(), journal.to_owned(), hash, "5".to_owned()]
+        vec![self.path().to_owned(), n.to_string(), journal.to_owned(), hash, "5".to_owned(), "no".to_owned()]
     }
 
     fn commit_as(&self, journal: &str, n: u64, green: Option<u32>) -> Ran {

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn a_switch_says_which_balancers_took_it() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     let n = site.state.open.as_ref().and_then(|open| open.shift.clone()).and_then(|shift| shift.generation);
     let n = n.expect("it has a number");
     let seen = only([
@@ -31,7 +31,7 @@ fn a_switch_says_which_balancers_took_it() {
 #[test]
 fn preparing_says_what_is_ready() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 0);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 0);
     let n = site.state.generation - 1;
     let whats = site.whats(&only([
         balancer("lb1", n - 2, &blue(), &[n - 2, n]),
@@ -46,7 +46,7 @@ fn preparing_says_what_is_ready() {
 #[test]
 fn a_tree_that_is_not_the_journals_is_told_as_it_is() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     let of = |tree| altered(balancer("lb1", 1, &blue(), &[]), |answer| answer.tree = tree);
     let whats = site.whats(&only([of(TreeSeen::Nothing), of(TreeSeen::Else("its tree is of another journal".into()))]));
     assert!(whats[0].starts_with("lb1: no traffic tree, so all goes to blue; nothing is prepared"), "{whats:?}");
@@ -216,7 +216,7 @@ fn a_machine_in_two_places_is_told_apart() {
 #[test]
 fn pruning_says_what_is_kept() {
     let mut site = Site::staged();
-    site.run(&Command::Flip);
+    site.run(&Command::Flip { revert_after_ms: None });
     let last = plan(&site.state, &segments(), &Command::Restore).expect("it is allowed").steps.len() - 1;
     site.stopped_at(&Command::Restore, last);
     let seen = places([place("web1", Half::Blue, on("v2", &["v1", "v2"])), place("web2", Half::Green, on("v2", &[]))]);

@@ -93,7 +93,7 @@ impl Site {
 }
 
 fn deploy(version: u64) -> Command {
-    Command::Deploy { release: release(version), canary: None }
+    Command::Deploy { release: release(version), canary: None, revert_after_ms: None }
 }
 
 fn blue() -> Traffic {
@@ -109,7 +109,7 @@ fn canary() -> Command {
         segment: segment.to_owned(),
         green: Share::from_hundredths(green).expect("a share"),
     };
-    Command::Canary { shares: vec![share("mobile", 1000), share("all", 0)] }
+    Command::Canary { shares: vec![share("mobile", 1000), share("all", 0)], revert_after_ms: None }
 }
 
 fn balancer(host: &str, generation: u64, traffic: &Traffic, generations: &[u64]) -> BalancerSeen {

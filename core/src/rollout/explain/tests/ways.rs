@@ -9,7 +9,7 @@ fn nothing_is_explained_where_nothing_is_open() {
 #[test]
 fn who_when_and_where() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     let told = site.explain(&Seen::default());
     assert_eq!((told.number, told.of, told.is_begun), (2, 2, true));
     assert_eq!((told.by.user.as_str(), &told.taken_up, &told.why), ("anna", &None, &None));
@@ -42,7 +42,7 @@ fn stopped_between_two_steps_the_next_is_named() {
 #[test]
 fn resume_of_a_switch_prepares_it_anew_and_abort_is_a_plan_of_its_own() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     let told = site.explain(&Seen::default());
     assert_eq!(told.resume.lines(), ["prepare: all traffic on green", "switch: all traffic on green"]);
     assert_eq!(
@@ -74,7 +74,7 @@ fn resume_of_an_installation_goes_on_there_unless_a_balancer_lost_its_tree() {
 #[test]
 fn resume_finishes_an_undoing() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     site.fail(1, true);
     let told = site.explain(&Seen::default());
     assert_eq!(told.resume, Way::PutBack(blue()));
@@ -86,7 +86,7 @@ fn resume_finishes_an_undoing() {
 #[test]
 fn undo_failed_names_the_hosts_and_what_a_person_does() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     site.fail(1, true);
     let hosts = vec![("lb2".to_owned(), "it is unreachable: no route".to_owned())];
     site.append(vec![Event::UndoFailed { step: 1, hosts: hosts.clone() }]);
@@ -148,7 +148,7 @@ fn an_abort_before_anything_was_switched_only_settles() {
 #[test]
 fn another_inventory_is_refused_with_what_to_do() {
     let mut site = Site::staged();
-    site.stopped_at(&Command::Flip, 1);
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 1);
     let told = explain(&site.state, "d2", &segments(), &Seen::default()).expect("open");
     let refused = |way: &Way, words: &str| matches!(way, Way::Refused(why) if why.contains(words));
     assert!(refused(&told.resume, "take the change back for this rollout"), "{:?}", told.resume);

@@ -114,7 +114,7 @@ fn every_step_that_there_is_fits() {
     };
     let state =
         State { stage: Some(bluegreen_core::rollout::Stage::Canary), green: Some(Version(42)), ..State::default() };
-    let command = Command::Canary { shares: segments.iter().map(share).collect() };
+    let command = Command::Canary { shares: segments.iter().map(share).collect(), revert_after_ms: None };
     let plan = plan(&state, &segments, &command).expect("a plan");
     let told = Explained { resume: Way::Steps(0, plan), also: vec![Verb::CanaryOff, Verb::FlipBack], ..explained() };
     let text = shown("canary", "prepare: a very long sentence about who gets what, which goes on and on", told);
