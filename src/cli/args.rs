@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use bluegreen_core::inventory::parse_duration;
+use bluegreen_core::inventory::{JournalLocation, parse_duration, parse_location};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum, builder::StyledStr};
 
 use super::screen::under_name;
@@ -313,6 +313,15 @@ pub enum Cmd {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Move the site's journal to another place.
+    ///
+    /// It is where everything is recorded that was intended and done: `[site] journal` in the inventory.
+    #[command(subcommand_required = true, arg_required_else_help = false)]
+    Journal {
+        /// What to do with it
+        #[command(subcommand)]
+        command: JournalCmd,
+    },
     /// Print the shell function and the completions.
     ///
     /// It keeps the shell's own `bg` for jobs, and everything else runs this program.
@@ -329,6 +338,28 @@ pub enum Cmd {
         /// The command line so far
         #[arg(last = true)]
         words: Vec<String>,
+    },
+}
+
+/// What can be done with a journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalCmd {
+    /// Copy the journal FROM to the empty place TO, and close FROM with a pointer to it.
+    ///
+    /// The two are never both open: TO is held until everything was read back and compared and FROM is closed. Run again after any interruption, it goes on.
+    #[command(
+        after_help = "Example:\n  bg journal copy file:.bg/production ssh:lb1:/var/lib/bg/shop\n\nExit codes: 0 moved · 1 not finished, FROM is still the site's journal unless it says otherwise · 2 usage or inventory wrong · 3 refused, nothing touched · 130 Ctrl-C"
+    )]
+    Copy {
+        /// Where the journal is, as the inventory says it
+        #[arg(value_name = "FROM", value_parser = parse_location)]
+        from: JournalLocation,
+        /// Where it is to be
+        #[arg(value_name = "TO", value_parser = parse_location)]
+        to: JournalLocation,
+        /// As everywhere
+        #[command(flatten)]
+        change: Change,
     },
 }
 

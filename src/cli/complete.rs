@@ -46,7 +46,7 @@ impl<'a> Line<'a> {
                 }
             } else if word.starts_with('-') {
                 line.awaits = flags(root, line.command).find(|flag| takes_value(flag) && is_named(flag, word));
-            } else if let Some(command) = root.find_subcommand(word).filter(|_| std::ptr::eq(line.command, root)) {
+            } else if let Some(command) = line.command.find_subcommand(word) {
                 line.command = command;
             }
         }
@@ -103,6 +103,11 @@ fn positional(command: &Command, names: &Names<'_>) -> Vec<Candidate> {
             let mut shares = names.segments();
             shares.push(("off".to_owned(), "all traffic back to blue".to_owned()));
             shares
+        }
+        "copy" => {
+            let mut places = names.with(|site| vec![site.journal.to_string()]);
+            places.extend(plain(["file:", "ssh:"].map(ToOwned::to_owned).to_vec()));
+            places
         }
         "sync" => names.with(|site| site.balancers.iter().map(|balancer| balancer.host.clone()).collect()),
         _ => command.get_positionals().next().map(possible_values).unwrap_or_default(),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::{
     Context,
     answer::Answer,
-    args::{Change, Cmd, NewRelease},
+    args::{Change, Cmd, JournalCmd, NewRelease},
     error::CliError,
     locate::Located,
     progress,
@@ -163,6 +163,7 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
         Cmd::Sync { hosts, change } => (Asked::Sync(hosts), change),
         Cmd::Lock { why, dry_run } => (Asked::Lock(why), Change { dry_run, wait: None }),
         Cmd::Unlock { dry_run } => (Asked::Unlock, Change { dry_run, wait: None }),
+        Cmd::Journal { command: JournalCmd::Copy { from, to, change } } => (Asked::CopyJournal(from, to), change),
         // `dispatch` sends every other command elsewhere.
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
     };

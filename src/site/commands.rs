@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bluegreen_core::{
+    inventory::JournalLocation,
     release::Release,
     rollout::{Command, Event, PlanError, State, plan, settle},
     traffic::SegmentShare,
@@ -43,6 +44,8 @@ pub enum Asked {
     Unlock,
     /// `confirm`.
     Confirm,
+    /// `journal copy FROM TO`.
+    CopyJournal(JournalLocation, JournalLocation),
 }
 
 impl Asked {
@@ -62,6 +65,7 @@ impl Asked {
             Asked::Lock(_) => "lock",
             Asked::Unlock => "unlock",
             Asked::Confirm => "confirm",
+            Asked::CopyJournal(..) => "journal copy",
         }
     }
 
@@ -73,9 +77,9 @@ impl Asked {
         }
     }
 
-    /// Whether it takes its turn among the commands that change the site.
+    /// Whether it takes its turn among the commands that change the site. Copying does so by itself, in both journals.
     pub(super) fn takes_the_lock(&self) -> bool {
-        !matches!(self, Asked::Lock(_) | Asked::Unlock)
+        !matches!(self, Asked::Lock(_) | Asked::Unlock | Asked::CopyJournal(..))
     }
 }
 
@@ -104,6 +108,7 @@ impl Site {
             Asked::Lock(why) => self.hold(why, dry_run).await,
             Asked::Unlock => self.release(dry_run).await,
             Asked::Confirm => self.confirm(reverted, dry_run).await,
+            Asked::CopyJournal(from, to) => self.copy_journal(&from, &to, dry_run).await,
         }
     }
 

@@ -52,6 +52,13 @@ impl Site {
             let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
             self.make_release(wanted, reading.state.next_version()).await?;
         }
+        self.wait_for(place, command).await?;
+        self.has_lock.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Waits for the turn of `command`, as long as the user says.
+    pub(super) async fn wait_for(&self, place: Place<'_>, command: &str) -> Result<(), Outcome> {
         let begun = std::time::Instant::now();
         let mut has_waited = false;
         let mut waiting = |now: Waiting<'_>| {
@@ -65,7 +72,6 @@ impl Site {
         let taken = place.turn(self.patience, &mut waiting).await;
         self.waits.store(false, Ordering::SeqCst);
         taken.map_err(not_opened)?;
-        self.has_lock.store(true, Ordering::SeqCst);
         if has_waited {
             let waited = words::duration(begun.elapsed());
             (self.world.reporter)(Report::Waiting(format!("it is the turn of `{command}`, after {waited}")));

@@ -1,6 +1,7 @@
 //! The commands that change a site: what is asked before anything is touched, and the plan that follows.
 
 mod commands;
+mod copy;
 mod dry_run;
 pub mod explain;
 mod hold;
