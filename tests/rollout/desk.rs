@@ -65,7 +65,8 @@ pub fn status(site: &Playground) -> Value {
 /// Where the journal stands: a host's directories are this machine's too.
 pub fn journal_file(site: &Playground) -> PathBuf {
     let inventory = fs::read_to_string(site.inventory_file()).unwrap();
-    let shared = inventory.lines().find_map(|line| line.strip_prefix("journal = \"ssh:lb1:")?.strip_suffix('"'));
+    let shared = inventory.lines().find_map(|line| line.strip_prefix("journal = \"ssh:")?.strip_suffix('"'));
+    let shared = shared.and_then(|place| place.split_once(':')).map(|(_, path)| path);
     shared.map_or_else(|| site.dir().join(".bg/shop"), PathBuf::from).join("journal.jsonl")
 }
 
