@@ -23,6 +23,8 @@ use crate::sshd::Sshd;
 const HOLD: &str = "BG_TEST_HOLD";
 /// Long enough for a loaded machine not to lose it, short enough to wait for.
 pub const LEASE: Duration = Duration::from_secs(3);
+/// Where the lock goes with the process or its connection.
+const SOONER_THAN_A_LEASE: Duration = Duration::from_millis(2500);
 /// More than anything here takes.
 pub const SOON: Duration = Duration::from_secs(60);
 
@@ -30,6 +32,8 @@ pub const SOON: Duration = Duration::from_secs(60);
 pub struct Kind {
     /// Where its files lie.
     pub dir: PathBuf,
+    /// How soon somebody else has the lock after the death of who had it: the looks at the queue and a loaded machine are in it.
+    pub forgets_the_dead: Duration,
     /// What a child process opens it by: a directory, and for `ssh` the config.
     location: String,
     _keep: Vec<Box<dyn Any + Send + Sync>>,
@@ -39,7 +43,12 @@ pub struct Kind {
 pub fn file() -> Kind {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("var/journal");
-    Kind { location: dir.display().to_string(), dir, _keep: vec![Box::new(temp)] }
+    Kind {
+        location: dir.display().to_string(),
+        dir,
+        forgets_the_dead: SOONER_THAN_A_LEASE,
+        _keep: vec![Box::new(temp)],
+    }
 }
 
 /// A journal on a host.
@@ -51,7 +60,7 @@ pub fn ssh() -> Kind {
 pub fn ssh_on(sshd: Sshd) -> Kind {
     let dir = sshd.path("var/journal");
     let location = format!("{} {}", dir.display(), sshd.path("ssh_config").display());
-    Kind { dir, location, _keep: vec![Box::new(sshd)] }
+    Kind { dir, location, forgets_the_dead: SOONER_THAN_A_LEASE, _keep: vec![Box::new(sshd)] }
 }
 
 /// What reaches the host `box` by this config.

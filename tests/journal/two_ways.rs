@@ -17,6 +17,8 @@ async fn whoever_works_on_the_host_itself_shares_the_lock_and_the_records() {
     for (round, (holder, other)) in pairs.into_iter().enumerate() {
         let mut journal = open(holder, "deploy").await.unwrap();
         journal.append(if round == 0 { created() } else { synced(round as u32) }).await.unwrap();
+        let said = std::fs::read_to_string(kind.dir.join("lock")).unwrap();
+        assert_eq!(said, "`deploy` by anna@desk (process 7)\n");
         let refused = open(other, "flip").await.err().unwrap();
         assert!(matches!(&refused, OpenError::Locked(ahead) if ahead[0].ticket.command == "deploy"), "{refused}");
         let reading = read(other.as_ref()).await.unwrap();

@@ -1,0 +1,169 @@
+//! What only a directory of this machine can get into; what every kind of journal promises is tested on all of them.
+
+use std::sync::Arc;
+
+use bluegreen_core::rollout::{By, Event};
+
+use super::{
+    super::{
+        Reading,
+        open::{OpenError, OpenJournal},
+        read,
+        turn::{Patience, Waiting, take_turn},
+    },
+    *,
+};
+use crate::engine::Journal;
+
+fn by() -> By {
+    By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 }
+}
+
+fn created() -> Vec<Event> {
+    vec![Event::SiteCreated { site: "shop".to_owned(), journal: "j1".to_owned() }]
+}
+
+fn synced(n: u32) -> Vec<Event> {
+    vec![Event::Synced { digest: format!("d{n}"), hosts: Vec::new() }]
+}
+
+fn ticket(command: &str) -> Ticket {
+    Ticket {
+        by: by(),
+        command: command.to_owned(),
+        release: None,
+        waits: true,
+        since: "2026-01-01T00:00:00Z".to_owned(),
+    }
+}
+
+fn store(dir: &Path) -> Arc<dyn Store> {
+    Arc::new(FileStore::new(dir.to_owned()))
+}
+
+async fn open(store: &Arc<dyn Store>, command: &str) -> Result<OpenJournal, OpenError> {
+    take_turn(store.as_ref(), &ticket(command), Patience::default(), &mut |_| false).await?;
+    OpenJournal::open(store.clone(), by()).await
+}
+
+async fn read_all(dir: &Path) -> Result<Reading, OpenError> {
+    read(store(dir).as_ref()).await
+}
+
+async fn three_records() -> (tempfile::TempDir, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut journal = open(&store, "sync").await.unwrap();
+    journal.append(created()).await.unwrap();
+    journal.append(synced(1)).await.unwrap();
+    journal.append(synced(2)).await.unwrap();
+    store.leave().await;
+    let bytes = fs::read(dir.path().join(JOURNAL)).unwrap();
+    (dir, bytes)
+}
+
+#[tokio::test]
+async fn what_a_dead_command_left_in_the_queue_counts_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = store(dir.path());
+    open(&first, "flip").await.unwrap();
+    let left = fs::read_dir(dir.path().join(QUEUE)).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read(&left).unwrap();
+    first.leave().await;
+    // As after SIGKILL: the lock goes with the process, the file stays.
+    fs::write(&left, text).unwrap();
+    assert_eq!(read_all(dir.path()).await.unwrap().queue, Queue::default());
+    let second = store(dir.path());
+    open(&second, "abort").await.unwrap();
+    assert_eq!(fs::read_dir(dir.path().join(QUEUE)).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_is_served_in_order_and_told_who_is_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second, third) = (store(dir.path()), store(dir.path()), store(dir.path()));
+    open(&first, "deploy").await.unwrap();
+    let patience = Patience { wait: Some(Duration::from_secs(20)), skip_superseded: false };
+    let order = std::sync::Mutex::new(Vec::new());
+    let (deploy, flip, restore) = (ticket("deploy"), ticket("flip"), ticket("restore"));
+    let wait = async |store: &Arc<dyn Store>, ticket: &Ticket| {
+        let told = std::sync::Mutex::new(Vec::new());
+        let mut waiting = |now: Waiting<'_>| {
+            let ahead: Vec<&str> = now.ahead.iter().map(|it| it.ticket.command.as_str()).collect();
+            if now.is_news {
+                told.lock().unwrap().push(ahead.join(" "));
+            }
+            false
+        };
+        take_turn(store.as_ref(), ticket, patience, &mut waiting).await.unwrap();
+        order.lock().unwrap().push(ticket.command.clone());
+        store.leave().await;
+        told.into_inner().unwrap()
+    };
+    let entered = async |count: usize| {
+        while first.queue().await.unwrap().tickets.len() < count {
+            tokio::task::yield_now().await
+        }
+    };
+    let (told_flip, told_restore, ()) = tokio::join!(
+        wait(&second, &flip),
+        async {
+            entered(2).await;
+            wait(&third, &restore).await
+        },
+        async {
+            entered(3).await;
+            assert_eq!(first.queue().await.unwrap().holder(), Some(&deploy));
+            first.leave().await;
+        }
+    );
+    assert_eq!(*order.lock().unwrap(), ["flip", "restore"]);
+    assert_eq!(told_flip, ["deploy"]);
+    assert_eq!(told_restore[0], "deploy flip");
+}
+
+#[tokio::test]
+async fn a_record_torn_at_any_byte_is_dropped_with_a_warning_and_written_over() {
+    let (dir, bytes) = three_records().await;
+    let path = dir.path().join(JOURNAL);
+    let last = bytes[..bytes.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    for cut in last..bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let store = store(dir.path());
+        let mut journal = open(&store, "sync").await.unwrap();
+        let whole = cut == bytes.len() - 1;
+        let count = if whole { 3 } else { 2 };
+        assert_eq!(journal.state().length, count, "cut at {cut}");
+        assert_eq!(journal.warning.is_some(), !whole && cut > last, "cut at {cut}");
+        journal.append(synced(9)).await.unwrap();
+        store.leave().await;
+        assert_eq!(read_all(dir.path()).await.unwrap().state.digest.as_deref(), Some("d9"), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_byte_anywhere_stops_with_the_line() {
+    let (dir, bytes) = three_records().await;
+    let path = dir.path().join(JOURNAL);
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        match read_all(dir.path()).await {
+            Err(OpenError::Damaged { line, .. }) => assert!((1..=3).contains(&line)),
+            other => panic!("byte {at}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_its_ticket_a_command_appends_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut journal = open(&store, "sync").await.unwrap();
+    journal.append(created()).await.unwrap();
+    fs::remove_dir_all(dir.path().join(QUEUE)).unwrap();
+    let error = journal.append(synced(1)).await.unwrap_err();
+    assert!(error.message.contains("lost the lock"), "{error}");
+    assert_eq!(read_all(dir.path()).await.unwrap().entries.len(), 1);
+}
