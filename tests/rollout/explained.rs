@@ -88,7 +88,12 @@ fn a_restart_that_was_cut_short_is_told_from_one_that_was_not_begun() {
     site.release("v2").unwrap();
     let hold = hold_restarts(&site);
     let deploy = start_until(&site, "deploy --release v2", 4);
-    let restarts = || site.processes().iter().any(|process| process.command.contains("hold ]; do"));
+    // The restart's line stands among the script's arguments from the beginning: it runs once the link is switched.
+    let current = site.places().iter().find(|place| place.host.name == "web2").unwrap().root.join("current");
+    let restarts = || {
+        let is_switched = std::fs::read_link(&current).is_ok_and(|target| target.ends_with("v2"));
+        is_switched && site.processes().iter().any(|process| process.command.contains("hold ]; do"))
+    };
     until(SOON, "the restart", || restarts().then_some(())).unwrap();
     deploy.signal(Signal::SIGKILL);
     deploy.wait(SOON).unwrap();
