@@ -18,6 +18,7 @@ mod behaviour;
 mod block;
 mod drip;
 mod error;
+pub mod etcd;
 mod faults;
 pub mod fleet;
 mod get;
@@ -38,6 +39,7 @@ mod wait;
 
 pub use behaviour::{APP_FILE, App, Behaviour};
 pub use error::{Error, Result};
+pub use etcd::Etcd;
 pub use fleet::Fleet;
 pub use get::{Answer, request};
 pub use layout::{Balancer, Half, Host, Place, SITE};

@@ -44,7 +44,8 @@ impl Programs {
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// A program of this machine.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var("PATH").unwrap_or_default();
     path.split(':').chain(PATH.split(':')).map(|dir| Path::new(dir).join(name)).find(|file| file.is_file())
 }

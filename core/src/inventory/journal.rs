@@ -1,17 +1,21 @@
 //! `[site] journal`: where the journal is.
 
+use super::etcd;
 use super::reader::Wrong;
 use super::scalar;
 use super::types::JournalLocation;
 
-/// `file:DIRECTORY` or `ssh:HOST:/DIRECTORY`.
+/// `file:DIRECTORY`, `ssh:HOST:/DIRECTORY` or `etcd:ENDPOINT,…/PREFIX`.
 pub(super) fn location(text: &str) -> Result<JournalLocation, Wrong> {
     let text = scalar::line(text)?;
     match text.split_once(':') {
         Some(("file", path)) if !path.trim().is_empty() => Ok(JournalLocation::File(path.to_owned())),
         Some(("file", _)) => Err(Wrong::new("names no directory", "a path belongs behind `file:`")),
         Some((scheme @ "ssh", rest)) => ssh(rest).map_err(|wrong| wrong.shifted(scheme.len() + 1)),
-        _ => Err(Wrong::new("is not a known kind of journal", "must be `file:` or `ssh:`")
+        Some((scheme @ "etcd", rest)) => {
+            etcd::location(rest).map(JournalLocation::Etcd).map_err(|wrong| wrong.shifted(scheme.len() + 1))
+        }
+        _ => Err(Wrong::new("is not a known kind of journal", "must be `file:`, `ssh:` or `etcd:`")
             .help("such as \"file:.bg/production\" or \"ssh:lb1:/var/lib/bg/shop\"")),
     }
 }

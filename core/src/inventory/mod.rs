@@ -3,6 +3,7 @@
 mod canary;
 mod deploy;
 mod digest;
+mod etcd;
 mod finding;
 mod health;
 mod journal;

@@ -46,6 +46,13 @@ impl Wrong {
         Wrong { at: self.at.map(|at| at.start + bytes..at.end + bytes), ..self }
     }
 
+    /// The same, when the checked text was `part`, cut off behind the first `bytes` of the value: without a place of its
+    /// own that part is to blame.
+    pub(super) fn within(self, bytes: usize, part: &str) -> Wrong {
+        let at = self.at.unwrap_or(0..part.len());
+        Wrong { at: Some(at.start + bytes..at.end + bytes), ..self }
+    }
+
     /// The same, blaming all of the value.
     pub(super) fn whole(self) -> Wrong {
         Wrong { at: None, ..self }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::reader::{Table, Value, Wrong};
 use super::types::{Balancer, CanaryKey, Inventory, JournalLocation, Ssh};
-use super::{journal, pools, ranges, scalar, segments};
+use super::{etcd, journal, pools, ranges, scalar, segments};
 
 /// Every shift is prepared and committed on all of them; more is taken for a slip in a range.
 const MAX_BALANCERS: usize = 1_000;
@@ -18,24 +18,33 @@ const STAND_IN: &str = "site";
 
 /// Reads the whole file. What is wrong is in the table's sink; the value then holds defaults in its place.
 pub(super) fn inventory(short_name: &str, file: Table<'_>) -> Inventory {
-    let (site, journal) = site(short_name, &file);
+    let (site, mut journal) = site(short_name, &file);
+    etcd::access(&file, journal.as_mut());
     let ssh = ssh(&file);
     let (balancers, templates) = balancers(&file, &site);
     let pools = pools::pools(&file, &site);
     let segments = segments::segments(&file, &site);
     let canary_key = canary_key(&file);
     file.finish();
+    let journal = journal.unwrap_or_else(|| default_journal(short_name));
     Inventory { site, journal, ssh, balancers, templates, pools, segments, canary_key }
 }
 
-fn site(short_name: &str, file: &Table<'_>) -> (String, JournalLocation) {
-    let default = JournalLocation::File(format!(".bg/{short_name}"));
+/// The site's name and its journal; `None`: what it says of the journal is wrong.
+fn site(short_name: &str, file: &Table<'_>) -> (String, Option<JournalLocation>) {
     let table = file.require("site", "`[site]` with `name = \"shop\"`").and_then(|site| site.table());
-    let Some(table) = table else { return (STAND_IN.to_owned(), default) };
+    let Some(table) = table else { return (STAND_IN.to_owned(), None) };
     let name = table.require("name", "`name = \"shop\"`").and_then(|name| name.string(scalar::site_name));
-    let journal = table.get("journal").and_then(|journal| journal.string(journal::location));
+    let journal = match table.get("journal") {
+        Some(journal) => journal.string(journal::location),
+        None => Some(default_journal(short_name)),
+    };
     table.finish();
-    (name.unwrap_or_else(|| STAND_IN.to_owned()), journal.unwrap_or(default))
+    (name.unwrap_or_else(|| STAND_IN.to_owned()), journal)
+}
+
+fn default_journal(short_name: &str) -> JournalLocation {
+    JournalLocation::File(format!(".bg/{short_name}"))
 }
 
 fn ssh(file: &Table<'_>) -> Ssh {

@@ -39,6 +39,40 @@ pub enum JournalLocation {
         /// Absolute, without a `/` at its end.
         path: String,
     },
+    /// `etcd:ENDPOINT,…/PREFIX`.
+    Etcd(EtcdLocation),
+}
+
+/// `etcd:http://e1:2379,http://e2:2379/bg/shop` and `[etcd]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EtcdLocation {
+    /// `http://HOST:PORT`, or all of them `https://HOST:PORT`; at least one, none twice.
+    pub endpoints: Vec<String>,
+    /// What every key begins with: `/bg/shop`.
+    pub prefix: String,
+    /// `[etcd]`.
+    pub access: EtcdAccess,
+}
+
+impl std::fmt::Display for EtcdLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "etcd:{}{}", self.endpoints.join(","), self.prefix)
+    }
+}
+
+/// `[etcd]`: how bg shows who it is, and whom it believes. Paths as written, relative to the inventory's base.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EtcdAccess {
+    /// The authorities that the members' certificates must be from (PEM); `None`: those of this machine.
+    pub ca: Option<String>,
+    /// bg's own certificate (PEM); only with `key`.
+    pub cert: Option<String>,
+    /// Its key (PEM).
+    pub key: Option<String>,
+    /// The user; only with `password_file`.
+    pub user: Option<String>,
+    /// A file that holds the user's password.
+    pub password_file: Option<String>,
 }
 
 impl std::fmt::Display for JournalLocation {
@@ -46,6 +80,20 @@ impl std::fmt::Display for JournalLocation {
         match self {
             JournalLocation::File(path) => write!(f, "file:{path}"),
             JournalLocation::Ssh { host, path } => write!(f, "ssh:{host}:{path}"),
+            JournalLocation::Etcd(etcd) => etcd.fmt(f),
+        }
+    }
+}
+
+impl JournalLocation {
+    /// The same place, opened as `known` is when both are in etcd: a location given on the command line says nothing of
+    /// certificates and users.
+    pub fn opened_as(self, known: &JournalLocation) -> JournalLocation {
+        match (self, known) {
+            (JournalLocation::Etcd(etcd), JournalLocation::Etcd(known)) => {
+                JournalLocation::Etcd(EtcdLocation { access: known.access.clone(), ..etcd })
+            }
+            (other, _) => other,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The journal's kinds: where the records and the site's lock are kept.
 
+mod etcd;
 mod file;
 mod open;
 mod records;
@@ -14,6 +15,7 @@ use bluegreen_core::inventory::JournalLocation;
 
 use super::host::SshSettings;
 
+pub use etcd::EtcdStore;
 pub use file::FileStore;
 pub use open::{OpenError, OpenJournal, Reading, read};
 pub use records::{Records, parse};
@@ -27,5 +29,6 @@ pub fn store(location: &JournalLocation, base: &Path, ssh: SshSettings) -> Arc<d
     match location {
         JournalLocation::File(path) => Arc::new(FileStore::new(base.join(path))),
         JournalLocation::Ssh { host, path } => Arc::new(SshStore::new(host, path, ssh)),
+        JournalLocation::Etcd(etcd) => Arc::new(EtcdStore::new(etcd, base)),
     }
 }

@@ -72,4 +72,10 @@ pub trait Store: Send + Sync {
 
     /// How long a waiting command pauses before it looks at the queue again.
     fn pause(&self) -> Duration;
+
+    /// Waits until something may have changed since the queue was looked at last, at most for `within`. A store that
+    /// cannot tell waits that long.
+    async fn changed(&self, within: Duration) {
+        tokio::time::sleep(within).await;
+    }
 }

@@ -108,7 +108,7 @@ impl Place<'_> {
                 return Err(OpenError::Stopped);
             }
             told = now;
-            tokio::time::sleep(self.store.pause().min(left)).await;
+            self.store.changed(self.store.pause().min(left)).await;
         }
     }
 

@@ -179,12 +179,54 @@ shows!(
     with("[canary]\nkey = \"ip\""),
     with("[canary]\nkey = \"cookie:a-b\""),
     with("[canary]\nkey = \"header:\""),
-    changed("name =", "journal = \"etcd:http://e1:2379/bg\"\nname ="),
+    changed("name =", "journal = \"zookeeper:z1\"\nname ="),
     changed("name =", "journal = \"file:\"\nname ="),
     changed("name =", "journal = \"ssh:lb1\"\nname ="),
     changed("name =", "journal = \"ssh:lb1:~/bg\"\nname ="),
     changed("name =", "journal = \"ssh:deploy@lb1:/var/lib/bg\"\nname ="),
     changed("name =", "journal = \"ssh:lb1:/var/../bg\"\nname ="),
+);
+
+fn journal(location: &str) -> String {
+    changed("name =", &format!("journal = \"{location}\"\nname ="))
+}
+
+shows!(
+    etcd_locations,
+    journal("etcd:"),
+    journal("etcd:e1:2379/bg/shop"),
+    journal("etcd:http://e1:2379"),
+    journal("etcd:http://e1:2379/"),
+    journal("etcd:http://e1/bg/shop"),
+    journal("etcd:http://e1:/bg/shop"),
+    journal("etcd:http://e1:99999/bg/shop"),
+    journal("etcd:http://e1:+80/bg/shop"),
+    journal("etcd:http://:2379/bg/shop"),
+    journal("etcd:http://::1:2379/bg/shop"),
+    journal("etcd:http://[::g]:2379/bg/shop"),
+    journal("etcd:http://e_1!:2379/bg/shop"),
+    journal("etcd:http://bg:secret@e1:2379/bg/shop"),
+    journal("etcd:http://e1:2379,/bg/shop"),
+    journal("etcd:http://e1:2379,ftp://e2:2379/bg/shop"),
+    journal("etcd:http://e1:2379,https://e2:2379/bg/shop"),
+    journal("etcd:http://e1:2379,http://e2:2379,http://E1:2379/bg/shop"),
+    journal("etcd:http://e1:2379/bg/shop,http://e2:2379/bg/shop"),
+    journal("etcd:http://e1:2379/bg//shop"),
+    journal("etcd:http://e1:2379/bg/shop/"),
+    journal("etcd:http://e1:2379/bg/../shop"),
+    journal("etcd:http://e1:2379/bg?x"),
+    journal(&format!("etcd:{}/bg", (0..10).map(|n| format!("http://e{n}:1")).collect::<Vec<_>>().join(","))),
+);
+
+shows!(
+    etcd_access,
+    with("[etcd]\nca = \"ca.pem\""),
+    journal("etcd:http://e1:2379/bg") + "\n[etcd]\nca = \"ca.pem\"",
+    journal("etcd:https://e1:2379/bg") + "\n[etcd]\ncert = \"c.pem\"",
+    journal("etcd:https://e1:2379/bg") + "\n[etcd]\nkey = \"c.key\"\nuser = \"\"",
+    journal("etcd:https://e1:2379/bg") + "\n[etcd]\nuser = \"bg\"\npassword = \"secret\"",
+    journal("etcd:https://e1:2379/bg") + "\n[etcd]\npassword_file = \"p\"",
+    journal("etcd:https://e1/bg") + "\n[etcd]\nca = \"ca.pem\"",
 );
 
 shows!(

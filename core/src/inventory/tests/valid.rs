@@ -53,6 +53,23 @@ fn the_journal_is_named_after_the_inventory_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_journal_in_etcd_has_endpoints_a_prefix_and_what_opens_it() {
+    let site = "name = \"shop\"";
+    let location = "etcd:https://e1:2379,https://[::1]:2380,https://10.0.0.3:1/bg/shop-1.eu";
+    let text = changed(site, &format!("{site}\njournal = \"{location}\""));
+    let JournalLocation::Etcd(etcd) = good(&text).journal else { panic!("no etcd") };
+    assert_eq!(etcd.endpoints, ["https://e1:2379", "https://[::1]:2380", "https://10.0.0.3:1"]);
+    assert_eq!(etcd.prefix, "/bg/shop-1.eu");
+    assert_eq!(etcd.access, EtcdAccess::default());
+    assert_eq!(etcd.to_string(), location);
+    let keys = ["ca", "cert", "key", "user", "password_file"];
+    let table: String = keys.iter().map(|key| format!("{key} = \"etcd/{key}\"\n")).collect();
+    let JournalLocation::Etcd(etcd) = good(&format!("{text}\n[etcd]\n{table}")).journal else { panic!("no etcd") };
+    let EtcdAccess { ca, cert, key, user, password_file } = etcd.access;
+    assert_eq!([ca, cert, key, user, password_file].map(Option::unwrap), keys.map(|key| format!("etcd/{key}")));
+}
+
+#[test]
 fn numeric_ranges_expand_in_order() {
     let hosts = |pattern: &str| -> Vec<String> {
         let text = changed("hosts = [\"lb1\", \"lb2\"]", &format!("hosts = [{pattern:?}]"));
