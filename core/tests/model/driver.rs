@@ -4,7 +4,9 @@ impl Site {
     pub fn advance(&mut self, who: usize, rules: Rules) -> bool {
         let Some(operator) = self.operators[who].clone() else { return false };
         match operator.at {
+            At::Begin(_) | At::Resume | At::Confirm if self.sees_revert(who, &operator.seen, rules) => {}
             At::Begin(verb) => self.begin(who, &operator.seen, verb, rules),
+            At::Confirm => self.confirm(who, &operator.seen, rules),
             At::Resume => match operator.seen.resume() {
                 Some(Resume::PutBack(index)) => self.go(who, At::Undo(index, 0)),
                 Some(Resume::From(index)) => self.go(who, At::Start(index)),
@@ -24,7 +26,7 @@ impl Site {
     }
 
     fn begin(&mut self, who: usize, seen: &State, verb: Verb, rules: Rules) {
-        let command = command(verb, seen);
+        let command = command(verb, seen, self.reverts);
         if seen.goes_on(&command) {
             return self.go(who, At::Resume);
         }
@@ -99,6 +101,18 @@ impl Site {
         let outcome = match &step {
             Step::Prepare { to, direction } => self.check_before(seen, to, *direction, epoch, rules),
             Step::Commit { to, direction } => return self.commit_part(who, seen, index, part, to, *direction, rules),
+            Step::ArmRevert { .. } => {
+                self.arm_part(who, seen, index, part, rules);
+                return true;
+            }
+            Step::DisarmRevert => {
+                self.disarm_part(who, seen, index, part, rules);
+                return true;
+            }
+            Step::Follow { generation, to } => {
+                self.follow_part(who, seen, index, part, *generation, Tree::of(to), rules);
+                return true;
+            }
             Step::Drain { half, release } => {
                 if !self.guarded(seen, *half) {
                     Err(Effect::Open)
@@ -185,7 +199,11 @@ impl Site {
     ) -> bool {
         let n = seen.open.as_ref().and_then(|open| open.shift.as_ref()).and_then(|shift| shift.generation);
         if part < self.fronts.len() {
-            let reached = self.fronts[part].up && n.is_none_or(|n| self.commit(part, n, Tree::of(to), rules));
+            let reached = self.fronts[part].up
+                && n.is_none_or(|n| {
+                    !self.lacks_order(part, n, seen.armed.is_some(), rules)
+                        && self.commit(part, n, Tree::of(to), rules)
+                });
             if !reached && direction == Direction::Forward {
                 self.fail(who, seen, index, Effect::Nothing, true, rules);
             } else {
@@ -234,7 +252,12 @@ impl Site {
         match operator.at {
             At::Act(index, part) => match &open.plan.steps.get(index)?.step {
                 Step::Commit { to, .. } if part < self.fronts.len() => {
-                    Some(Late::Commit { front: part, n: shift?.generation?, tree: Tree::of(to) })
+                    let armed = operator.seen.armed.is_some();
+                    Some(Late::Commit { front: part, n: shift?.generation?, tree: Tree::of(to), armed })
+                }
+                Step::ArmRevert { .. } if part < self.fronts.len() => {
+                    let shift = shift?;
+                    Some(Late::Arm { front: part, n: shift.generation?, back: Tree::of(&shift.back) })
                 }
                 Step::Activate { half, release } => {
                     Some(Late::Activate { half: *half, release: release.0, epoch: operator.seen.epoch().n })
@@ -243,7 +266,7 @@ impl Site {
             },
             At::Undo(_, part) if part < self.fronts.len() => {
                 let shift = shift?;
-                Some(Late::Commit { front: part, n: shift.generation? + 1, tree: Tree::of(&shift.back) })
+                Some(Late::Commit { front: part, n: shift.generation? + 1, tree: Tree::of(&shift.back), armed: false })
             }
             _ => None,
         }
@@ -252,8 +275,12 @@ impl Site {
     /// A message of a dead command arrives; it is fenced like any other.
     pub fn deliver(&mut self, whole: bool, rules: Rules) {
         match self.late.take() {
-            Some(Late::Commit { front, n, tree }) => {
+            Some(Late::Commit { front, n, armed, .. }) if self.lacks_order(front, n, armed, rules) => {}
+            Some(Late::Commit { front, n, tree, .. }) => {
                 self.commit(front, n, tree, rules);
+            }
+            Some(Late::Arm { front, n, back }) => {
+                self.arm(front, n, back);
             }
             Some(Late::Activate { half, release, epoch }) => {
                 self.activate(half, release, epoch, whole, rules);

@@ -29,14 +29,22 @@ impl Site {
             let open = state.open.as_ref();
             let shift = open.and_then(|open| open.shift.as_ref()).and_then(|shift| shift.generation);
             let step = open.and_then(|open| open.step.as_ref()).and_then(|step| step.before.generation);
-            [Some(state.generation), state.confirmed, shift, shift.map(|n| n + 1), step]
+            let armed = state.armed.as_ref().map(|armed| armed.generation);
+            let follow = open.and_then(|open| match open.plan.steps.first()?.step {
+                Step::Follow { generation, .. } => Some(generation),
+                _ => None,
+            });
+            let back = [shift.map(|n| n + 1), armed.map(|n| n + 1)];
+            [Some(state.generation), state.confirmed, shift, back[0], step, armed, back[1], follow]
         });
         let of_fronts = self.fronts.iter().map(|front| Some(front.current));
+        let of_orders = self.fronts.iter().flat_map(|front| &front.orders).flat_map(|(n, _)| [Some(*n), Some(n + 1)]);
         let of_late = match self.late {
-            Some(Late::Commit { n, .. }) => Some(n),
-            _ => None,
+            Some(Late::Commit { n, .. }) => [Some(n), None],
+            Some(Late::Arm { n, .. }) => [Some(n), Some(n + 1)],
+            _ => [None, None],
         };
-        Ranks::of(of_states.chain(of_fronts).chain([of_late]).flatten())
+        Ranks::of(of_states.chain(of_fronts).chain(of_orders).chain(of_late).flatten())
     }
 
     fn epochs(&self) -> Ranks {
@@ -72,6 +80,8 @@ fn hash_state(state: &State, (gens, epochs, versions): &(Ranks, Ranks, Ranks), t
     (state.stage, version(state.blue), version(state.green), Tree::of(&state.traffic)).hash(to);
     (gens.rank(state.generation), gens.maybe(state.confirmed), state.unsettled, epochs.rank(state.length)).hash(to);
     state.rollout.as_ref().map(|r| (version(Some(r.from)), version(Some(r.to)))).hash(to);
+    let armed = state.armed.as_ref();
+    armed.map(|armed| (gens.rank(armed.generation), Tree::of(&armed.back), armed.stage)).hash(to);
     let Some(open) = &state.open else { return false.hash(to) };
     (open.command.verb(), version(open.command.version()), open.done, open.stage_before).hash(to);
     open.plan.steps.len().hash(to);
@@ -81,6 +91,7 @@ fn hash_state(state: &State, (gens, epochs, versions): &(Ranks, Ranks, Ranks), t
             Step::Prepare { to: traffic, direction } | Step::Commit { to: traffic, direction } => {
                 (Tree::of(traffic), *direction).hash(to);
             }
+            Step::Follow { generation, to: traffic } => (gens.rank(*generation), Tree::of(traffic)).hash(to),
             Step::Drain { half, release }
             | Step::Place { half, release }
             | Step::Activate { half, release }
@@ -89,7 +100,8 @@ fn hash_state(state: &State, (gens, epochs, versions): &(Ranks, Ranks, Ranks), t
         }
     }
     open.step.as_ref().map(|s| (s.index, epochs.rank(s.epoch), s.undoing, gens.maybe(s.before.generation))).hash(to);
-    open.shift.as_ref().map(|s| (s.prepare, gens.maybe(s.generation), Tree::of(&s.back))).hash(to);
+    let shift = open.shift.as_ref();
+    shift.map(|s| (s.prepare, gens.maybe(s.generation), Tree::of(&s.back), s.arming.is_some())).hash(to);
 }
 
 impl Hash for Site {
@@ -111,14 +123,17 @@ impl Hash for Site {
         }
         let (gens, epochs, versions) = &ranks;
         for front in &self.fronts {
-            (gens.rank(front.current), front.tree, front.up).hash(to);
+            (gens.rank(front.current), front.tree, front.up, front.keeps).hash(to);
+            front.orders.iter().for_each(|(n, back)| (gens.rank(*n), *back).hash(to));
+            front.orders.len().hash(to);
         }
         for server in &self.servers {
             (epochs.rank(server.fence), server.busy).hash(to);
             (versions.maybe(server.marker), versions.maybe(server.running)).hash(to);
         }
         match self.late {
-            Some(Late::Commit { front, n, tree }) => (1, front, gens.rank(n), tree).hash(to),
+            Some(Late::Commit { front, n, tree, armed }) => (1, front, gens.rank(n), tree, armed).hash(to),
+            Some(Late::Arm { front, n, back }) => (3, front, gens.rank(n), back).hash(to),
             Some(Late::Activate { half, release, epoch }) => {
                 (2, half, versions.rank(release), epochs.rank(epoch)).hash(to);
             }

@@ -15,6 +15,8 @@ struct Run {
     crashes: u8,
     cuts: u8,
     late: bool,
+    /// Whether canaries and flips go back by themselves.
+    reverts: bool,
     /// Entries that the journal may get, where the whole space is too large for a test.
     entries: u64,
     rules: Rules,
@@ -26,6 +28,10 @@ enum Action {
     Begin(usize, Verb),
     /// An operator reads the journal, and will resume.
     Resume(usize),
+    /// An operator reads the journal, and will confirm.
+    Confirm(usize),
+    /// On a balancer the time of an order is up.
+    Fire(usize, usize),
     /// The next action of a command.
     Advance(usize),
     /// A command dies; `true`: what it was sending is still under way.
@@ -49,7 +55,7 @@ impl Model for Run {
     type Action = Action;
 
     fn init_states(&self) -> Vec<Site> {
-        vec![Site::balanced(self.operators, self.crashes, self.cuts)]
+        vec![Site::balanced(self.operators, self.crashes, self.cuts, self.reverts)]
     }
 
     fn actions(&self, site: &Site, actions: &mut Vec<Action>) {
@@ -60,6 +66,9 @@ impl Model for Run {
             if operator.is_none() {
                 actions.extend(Verb::ALL.map(|verb| Action::Begin(who, verb)));
                 actions.push(Action::Resume(who));
+                if self.reverts {
+                    actions.push(Action::Confirm(who));
+                }
                 continue;
             }
             actions.push(Action::Advance(who));
@@ -85,6 +94,7 @@ impl Model for Run {
             }
         }
         for (front, seen) in site.fronts.iter().enumerate() {
+            actions.extend((0..seen.orders.len()).map(|order| Action::Fire(front, order)));
             if !seen.up || site.cuts > 0 {
                 actions.push(Action::Toggle(front));
             }
@@ -105,6 +115,11 @@ impl Model for Run {
                 site.log.open.as_ref()?;
                 site.operators[who] = Some(Operator { seen: site.log.clone(), at: At::Resume });
             }
+            Action::Confirm(who) => {
+                site.log.armed.as_ref()?;
+                site.operators[who] = Some(Operator { seen: site.log.clone(), at: At::Confirm });
+            }
+            Action::Fire(front, order) => site.fire(front, order),
             Action::Advance(who) => {
                 if !site.advance(who, self.rules) {
                     return None;
@@ -147,6 +162,12 @@ impl Model for Run {
                         .all(|&half| !front.tree.reaches(half) || site.servers[side(half)].running.is_some())
                 })
             }),
+            Property::always("what the journal calls settled never goes back by itself", |_, site: &Site| {
+                site.broken.is_some() || !site.may_surprise()
+            }),
+            Property::always("what nobody confirmed goes back by itself", |_, site: &Site| {
+                site.broken.is_some() || !site.stays_unconfirmed()
+            }),
             Property::always("both halves serve together only on one release", |_, site: &Site| {
                 let both = site.fronts.iter().any(|front| front.tree == Tree::Both);
                 !both || site.servers[0].running == site.servers[1].running
@@ -158,7 +179,8 @@ impl Model for Run {
     }
 }
 
-const RUN: Run = Run { operators: 1, crashes: 1, cuts: 1, late: true, entries: u64::MAX, rules: Rules::ALL };
+const RUN: Run =
+    Run { operators: 1, crashes: 1, cuts: 1, late: true, reverts: false, entries: u64::MAX, rules: Rules::ALL };
 
 fn check(run: Run) -> (usize, usize, Vec<&'static str>) {
     let checker = run.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -196,6 +218,25 @@ fn two_operators_at_once() {
 }
 
 #[test]
+fn shifts_that_go_back_by_themselves() {
+    holds("shifts that go back by themselves, one crash, a late message", Run { cuts: 0, reverts: true, ..RUN });
+}
+
+#[test]
+fn shifts_that_go_back_while_a_balancer_is_cut_off() {
+    holds(
+        "shifts that go back by themselves, one balancer cut off",
+        Run { crashes: 0, late: false, reverts: true, ..RUN },
+    );
+}
+
+#[test]
+#[ignore = "for a soak: two million states"]
+fn shifts_that_go_back_with_everything_that_can_go_wrong() {
+    holds("shifts that go back, one crash, one balancer cut off, a late message", Run { reverts: true, ..RUN });
+}
+
+#[test]
 fn the_balancers_fence_counts() {
     breaks("balancer fence", Run { rules: Rules { balancer_fence: false, ..Rules::ALL }, ..RUN });
 }
@@ -208,10 +249,19 @@ fn the_servers_fence_counts() {
 #[test]
 fn compare_and_append_counts() {
     let rules = Rules { compare_and_append: false, ..Rules::ALL };
-    breaks("compare-and-append", Run { operators: 2, crashes: 0, cuts: 0, late: false, entries: 14, rules });
+    breaks(
+        "compare-and-append",
+        Run { operators: 2, crashes: 0, cuts: 0, late: false, reverts: false, entries: 14, rules },
+    );
 }
 
 #[test]
 fn the_drain_counts() {
     breaks("drain", Run { crashes: 0, cuts: 0, late: false, rules: Rules { drain: false, ..Rules::ALL }, ..RUN });
+}
+
+#[test]
+fn the_order_of_an_armed_shift_counts() {
+    let rules = Rules { order: false, ..Rules::ALL };
+    breaks("order of an armed shift", Run { cuts: 0, reverts: true, rules, ..RUN });
 }

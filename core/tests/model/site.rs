@@ -48,6 +48,10 @@ pub struct Front {
     pub current: u64,
     pub tree: Tree,
     pub up: bool,
+    /// What goes back by itself: N, and what N+1 holds.
+    pub orders: Vec<(u64, Tree)>,
+    /// Whether it was told to keep what it has.
+    pub keeps: bool,
 }
 
 /// The one server of a half.
@@ -65,7 +69,8 @@ pub struct Server {
 /// A message of a command that died while sending it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Late {
-    Commit { front: usize, n: u64, tree: Tree },
+    Commit { front: usize, n: u64, tree: Tree, armed: bool },
+    Arm { front: usize, n: u64, back: Tree },
     Activate { half: Half, release: u64, epoch: u64 },
 }
 
@@ -76,6 +81,8 @@ pub enum At {
     Begin(Verb),
     /// The same, to resume.
     Resume,
+    /// The same, to confirm.
+    Confirm,
     /// The step is about to be begun.
     Start(usize),
     /// The step is begun; for a commit the next balancer.
@@ -98,10 +105,13 @@ pub struct Rules {
     pub balancer_fence: bool,
     pub server_fence: bool,
     pub drain: bool,
+    /// An armed shift is committed only where it is armed still.
+    pub order: bool,
 }
 
 impl Rules {
-    pub const ALL: Rules = Rules { compare_and_append: true, balancer_fence: true, server_fence: true, drain: true };
+    pub const ALL: Rules =
+        Rules { compare_and_append: true, balancer_fence: true, server_fence: true, drain: true, order: true };
 }
 
 /// Everything at one instant.
@@ -118,6 +128,8 @@ pub struct Site {
     pub crashes: u8,
     /// Times that a balancer may still become unreachable.
     pub cuts: u8,
+    /// Whether canaries and flips go back by themselves.
+    pub reverts: bool,
     /// What went wrong on the way here.
     pub broken: Option<&'static str>,
 }
@@ -143,7 +155,8 @@ fn release(version: u64) -> Release {
     Release { version: Version(version), label: String::new(), pools }
 }
 
-pub fn command(verb: Verb, state: &State) -> Command {
+pub fn command(verb: Verb, state: &State, reverts: bool) -> Command {
+    let revert_after_ms = reverts.then_some(1);
     match verb {
         Verb::Deploy => {
             Command::Deploy { release: release(state.next_version().0), canary: None, revert_after_ms: None }
@@ -151,10 +164,10 @@ pub fn command(verb: Verb, state: &State) -> Command {
         Verb::Canary => {
             let share = |name: &str, green| SegmentShare { segment: name.to_owned(), green };
             let tenth = Share::from_hundredths(1000).unwrap();
-            Command::Canary { shares: vec![share("mobile", tenth), share("all", Share::NONE)], revert_after_ms: None }
+            Command::Canary { shares: vec![share("mobile", tenth), share("all", Share::NONE)], revert_after_ms }
         }
         Verb::CanaryOff => Command::CanaryOff,
-        Verb::Flip => Command::Flip { revert_after_ms: None },
+        Verb::Flip => Command::Flip { revert_after_ms },
         Verb::FlipBack => Command::FlipBack,
         Verb::Restore => Command::Restore,
         Verb::Abort => Command::Abort,
@@ -163,7 +176,7 @@ pub fn command(verb: Verb, state: &State) -> Command {
 
 impl Site {
     /// A balanced site right after its setup.
-    pub fn balanced(operators: usize, crashes: u8, cuts: u8) -> Site {
+    pub fn balanced(operators: usize, crashes: u8, cuts: u8, reverts: bool) -> Site {
         let mut log = State::default();
         let created = Event::SiteCreated { site: "shop".to_owned(), journal: "j".to_owned() };
         log.apply(&entry(0, vec![created])).unwrap();
@@ -176,7 +189,7 @@ impl Site {
             log.apply(&entry(log.length, log.finish(index, Vec::new()))).unwrap();
         }
         let n = log.confirmed.unwrap();
-        let front = Front { current: n, tree: Tree::Both, up: true };
+        let front = Front { current: n, tree: Tree::Both, up: true, orders: Vec::new(), keeps: false };
         let server = Server { fence: 0, marker: Some(1), running: Some(1), busy: false };
         Site {
             first: log.length,
@@ -187,6 +200,7 @@ impl Site {
             late: None,
             crashes,
             cuts,
+            reverts,
             broken: None,
         }
     }
@@ -227,6 +241,8 @@ impl Site {
         }
         front.current = n;
         front.tree = tree;
+        front.keeps = false;
+        front.orders.retain(|(order, _)| *order >= n);
         true
     }
 
@@ -267,4 +283,5 @@ impl Site {
 }
 
 include!("driver.rs");
+include!("armed.rs");
 include!("hash.rs");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod armed;
+
 use bluegreen_core::{
     Half,
     release::{Content, Release, Version},
