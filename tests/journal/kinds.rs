@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use bg_playground::Etcd;
 use bluegreen::edge::{
     host::SshSettings,
-    journal::{FileStore, OpenError, OpenJournal, Patience, SshStore, Store, take_turn},
+    journal::{EtcdStore, FileStore, OpenError, OpenJournal, Patience, SshStore, Store, take_turn},
 };
 use bluegreen_core::{
+    inventory::{EtcdAccess, EtcdLocation},
     lock::Ticket,
     rollout::{By, Event},
 };
@@ -30,11 +32,11 @@ pub const SOON: Duration = Duration::from_secs(60);
 
 /// One journal, and how operators reach it.
 pub struct Kind {
-    /// Where its files lie.
+    /// Where its files lie, if it has any.
     pub dir: PathBuf,
     /// How soon somebody else has the lock after the death of who had it: the looks at the queue and a loaded machine are in it.
     pub forgets_the_dead: Duration,
-    /// What a child process opens it by: a directory, and for `ssh` the config.
+    /// What a child process opens it by: a directory, and for a host the ssh config; or `etcd` and where it is.
     location: String,
     _keep: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -63,6 +65,15 @@ pub fn ssh_on(sshd: Sshd) -> Kind {
     Kind { dir, location, forgets_the_dead: SOONER_THAN_A_LEASE, _keep: vec![Box::new(sshd)] }
 }
 
+/// A journal in etcd, of one member.
+pub fn etcd() -> Kind {
+    let etcd = Etcd::start(1).unwrap();
+    let location = format!("etcd {}", etcd.endpoints()[0]);
+    // There the lock goes with the lease alone.
+    let forgets_the_dead = Duration::from_secs(20);
+    Kind { dir: PathBuf::new(), location, forgets_the_dead, _keep: vec![Box::new(etcd)] }
+}
+
 /// What reaches the host `box` by this config.
 pub fn ssh_store(dir: &Path, config: &Path) -> SshStore {
     let settings = SshSettings {
@@ -76,6 +87,11 @@ pub fn ssh_store(dir: &Path, config: &Path) -> SshStore {
 fn store_at(location: &str) -> Arc<dyn Store> {
     match location.split_once(' ') {
         None => Arc::new(FileStore::new(location.into())),
+        Some(("etcd", endpoint)) => {
+            let endpoints = vec![endpoint.to_owned()];
+            let location = EtcdLocation { endpoints, prefix: "/bg/shop".to_owned(), access: EtcdAccess::default() };
+            Arc::new(EtcdStore::new(&location, Path::new("/")))
+        }
         Some((dir, config)) => Arc::new(ssh_store(Path::new(dir), Path::new(config))),
     }
 }

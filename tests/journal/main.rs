@@ -60,3 +60,7 @@ mod ssh {
     of_every_kind!(ssh);
     of_files!(ssh);
 }
+
+mod etcd {
+    of_every_kind!(etcd);
+}
