@@ -81,10 +81,9 @@ pub struct Change {
 const WAIT: &str = "1h";
 const WAIT_HELP: &str = "Wait in the queue while another command has the site's lock, up to DURATION [default: 1h]\n\n\
     First come, first served. Ctrl-C leaves the queue. A lock by hand (`bg lock`) is not waited for. When its turn comes, \
-    everything is decided by how the site stands then";
+    everything is decided by how the site stands then; a deploy brings what its artifacts were when it was started";
 const SKIP_HELP: &str = "With --wait: give way to a newer deploy that waits when the turn comes\n\n\
-    For teams that merge faster than they deploy: of those in the queue only the newest deploys, the others exit with 3. \
-    What a waiting deploy brings is what its artifacts were when it was started";
+    For teams that merge faster than they deploy: of those in the queue only the newest deploys, the others exit with 3";
 /// The bounds of `--wait`.
 const LEAST_WAIT_MS: u64 = 1_000;
 const MOST_WAIT_MS: u64 = 7 * 24 * 3_600_000;

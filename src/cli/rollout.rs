@@ -31,7 +31,7 @@ use super::{
 use crate::{
     edge::journal::Patience,
     engine::{Exit, describe_stage, ways_on},
-    site::{Asked, Finished, Site, Wanted},
+    site::{Asked, Finished, Site, Wanted, by},
 };
 
 /// The least that `--revert-after` can be: the shift itself, on every balancer, must be over well before.
@@ -105,7 +105,9 @@ async fn left_at_once(located: &Located) -> Answer {
         return answer("left at once".to_owned()).hint("`bg status` shows where things stand");
     };
     let state = &reading.state;
-    let at = state.open.as_ref().and_then(OpenCommand::at).map(|planned| planned.step.to_string());
+    // What another command left open is not where this one stopped.
+    let ours = |open: &&OpenCommand| open.step.as_ref().map_or(&open.by, |step| &step.by) == &by();
+    let at = state.open.as_ref().filter(ours).and_then(OpenCommand::at).map(|planned| planned.step.to_string());
     let message = match at {
         Some(step) => format!("left at once: how far the step `{step}` got is not known; {}", describe_stage(state)),
         None => format!("left at once: nothing was begun; {}", describe_stage(state)),

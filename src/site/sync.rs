@@ -5,7 +5,6 @@ use bluegreen_core::rollout::{Command, Event, Stage, State};
 
 use super::{
     Finished, Site,
-    commands::unchanged,
     preflight::{host_lines, not_set_up},
     refused, refused_here,
 };
@@ -26,9 +25,15 @@ impl Site {
                 return Err(Outcome { exit: Exit::Usage, message, hint: None });
             }
         }
-        let state = self.peek(dry_run).await?;
-        self.same_site(&state)?;
+        let mut state = self.peek(dry_run).await?;
         self.may_sync(&state).await?;
+        let mut locked = None;
+        if !dry_run {
+            let journal = self.open("sync").await?;
+            state = journal.state().clone();
+            self.may_sync(&state).await?;
+            locked = Some(journal);
+        }
         let looks = self.balancers_are_ours(&state).await?;
         let asked: Vec<&Look> = looks.iter().filter(|look| hosts.is_empty() || hosts.contains(&look.host)).collect();
         let conf = self.conf_differs(&state, &asked)?;
@@ -42,11 +47,7 @@ impl Site {
             traffic: !traffic.is_empty(),
         };
         let steps = self.planned(&state, &command)?;
-        if dry_run {
-            return self.dry_run(&state, &command, &steps).await;
-        }
-        let mut journal = self.open("sync").await?;
-        unchanged(&state, journal.state())?;
+        let Some(mut journal) = locked else { return self.dry_run(&state, &command, &steps).await };
         let synced = Event::Synced { digest: self.inventory.digest(), hosts: host_lines(&self.inventory) };
         if steps.steps.is_empty() {
             if changed {
@@ -73,6 +74,7 @@ impl Site {
     }
 
     async fn may_sync(&self, state: &State) -> Result<(), Outcome> {
+        self.same_site(state)?;
         if state.stage.is_none() {
             self.refuse_other_journals(state).await?;
             return Err(not_set_up(state));
