@@ -319,7 +319,7 @@ pub enum Cmd {
     Journal {
         /// What to do with it
         #[command(subcommand)]
-        command: JournalCmd,
+        command: Box<JournalCmd>,
     },
     /// Print the shell function and the completions.
     ///

@@ -106,7 +106,7 @@ fn positional(command: &Command, names: &Names<'_>) -> Vec<Candidate> {
         }
         "copy" => {
             let mut places = names.with(|site| vec![site.journal.to_string()]);
-            places.extend(plain(["file:", "ssh:"].map(ToOwned::to_owned).to_vec()));
+            places.extend(plain(["file:", "ssh:", "etcd:"].map(ToOwned::to_owned).to_vec()));
             places
         }
         "sync" => names.with(|site| site.balancers.iter().map(|balancer| balancer.host.clone()).collect()),

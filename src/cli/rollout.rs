@@ -31,7 +31,7 @@ use super::{
 use crate::{
     edge::journal::Patience,
     engine::{Exit, describe_stage, ways_on},
-    site::{Asked, Finished, Site, Wanted, by},
+    site::{Asked, Finished, Move, Site, Wanted, by},
 };
 
 /// The least that `--revert-after` can be: the shift itself, on every balancer, must be over well before.
@@ -165,7 +165,10 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
         Cmd::Sync { hosts, change } => (Asked::Sync(hosts), change),
         Cmd::Lock { why, dry_run } => (Asked::Lock(why), Change { dry_run, wait: None }),
         Cmd::Unlock { dry_run } => (Asked::Unlock, Change { dry_run, wait: None }),
-        Cmd::Journal { command: JournalCmd::Copy { from, to, change } } => (Asked::CopyJournal(from, to), change),
+        Cmd::Journal { command } => {
+            let JournalCmd::Copy { from, to, change } = *command;
+            (Asked::CopyJournal(Box::new(Move { from, to })), change)
+        }
         // `dispatch` sends every other command elsewhere.
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
     };

@@ -45,7 +45,16 @@ pub enum Asked {
     /// `confirm`.
     Confirm,
     /// `journal copy FROM TO`.
-    CopyJournal(JournalLocation, JournalLocation),
+    CopyJournal(Box<Move>),
+}
+
+/// From where to where a journal is moved.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// Where it is.
+    pub from: JournalLocation,
+    /// Where it is to be.
+    pub to: JournalLocation,
 }
 
 impl Asked {
@@ -108,7 +117,7 @@ impl Site {
             Asked::Lock(why) => self.hold(why, dry_run).await,
             Asked::Unlock => self.release(dry_run).await,
             Asked::Confirm => self.confirm(reverted, dry_run).await,
-            Asked::CopyJournal(from, to) => self.copy_journal(&from, &to, dry_run).await,
+            Asked::CopyJournal(places) => self.copy_journal(&places, dry_run).await,
         }
     }
 

@@ -10,7 +10,7 @@ use bluegreen_core::{
 };
 
 use super::{
-    Finished, Site, by,
+    Finished, Move, Site, by,
     lock::{not_opened, now},
     refused, ssh_settings,
 };
@@ -47,14 +47,9 @@ impl Side {
 }
 
 impl Site {
-    /// Moves the site from the journal at `from` to the one at `to`.
-    pub(super) async fn copy_journal(
-        &self,
-        from: &JournalLocation,
-        to: &JournalLocation,
-        dry_run: bool,
-    ) -> Result<Finished, Outcome> {
-        let (from, to) = (self.side(from), self.side(to));
+    /// Moves the site from one journal to another.
+    pub(super) async fn copy_journal(&self, places: &Move, dry_run: bool) -> Result<Finished, Outcome> {
+        let (from, to) = (self.side(&places.from), self.side(&places.to));
         if from.name == to.name {
             let message = format!("`{}` is both: a journal is copied to another place", from.name);
             return Err(Outcome { exit: Exit::Usage, message, hint: None });

@@ -26,7 +26,7 @@ use bluegreen_core::{
 };
 use nix::unistd::{Uid, User, gethostname};
 
-pub use commands::Asked;
+pub use commands::{Asked, Move};
 pub use release::Wanted;
 pub use revert::{said_back, went_back};
 
