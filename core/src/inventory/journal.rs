@@ -12,9 +12,9 @@ pub(super) fn location(text: &str) -> Result<JournalLocation, Wrong> {
         Some(("file", path)) if !path.trim().is_empty() => Ok(JournalLocation::File(path.to_owned())),
         Some(("file", _)) => Err(Wrong::new("names no directory", "a path belongs behind `file:`")),
         Some((scheme @ "ssh", rest)) => ssh(rest).map_err(|wrong| wrong.shifted(scheme.len() + 1)),
-        Some((scheme @ "etcd", rest)) => {
-            etcd::location(rest).map(JournalLocation::Etcd).map_err(|wrong| wrong.shifted(scheme.len() + 1))
-        }
+        Some((scheme @ "etcd", rest)) => etcd::location(rest)
+            .map(|etcd| JournalLocation::Etcd(Box::new(etcd)))
+            .map_err(|wrong| wrong.shifted(scheme.len() + 1)),
         _ => Err(Wrong::new("is not a known kind of journal", "must be `file:`, `ssh:` or `etcd:`")
             .help("such as \"file:.bg/production\" or \"ssh:lb1:/var/lib/bg/shop\"")),
     }

@@ -40,7 +40,7 @@ pub enum JournalLocation {
         path: String,
     },
     /// `etcd:ENDPOINT,…/PREFIX`.
-    Etcd(EtcdLocation),
+    Etcd(Box<EtcdLocation>),
 }
 
 /// `etcd:http://e1:2379,http://e2:2379/bg/shop` and `[etcd]`.
@@ -91,7 +91,7 @@ impl JournalLocation {
     pub fn opened_as(self, known: &JournalLocation) -> JournalLocation {
         match (self, known) {
             (JournalLocation::Etcd(etcd), JournalLocation::Etcd(known)) => {
-                JournalLocation::Etcd(EtcdLocation { access: known.access.clone(), ..etcd })
+                JournalLocation::Etcd(Box::new(EtcdLocation { access: known.access.clone(), ..*etcd }))
             }
             (other, _) => other,
         }
