@@ -406,7 +406,7 @@ pub fn ways_on(state: &State) -> String {
                 .to_owned();
         }
         Some(open) if matches!(open.command, Command::Confirm) => {
-            return "`bg confirm` again finishes it · `bg flip --back` or `bg abort` leads back · `bg status` shows where things \
+            return "`bg confirm` again (or `bg resume`) finishes it · `bg flip --back` or `bg abort` leads back · `bg status` shows where things \
                     stand"
                 .to_owned();
         }

@@ -40,7 +40,12 @@ fn running(site: &Playground) -> Vec<Process> {
         "bg-playground" => [" app ", " reap "].iter().any(|word| process.command.contains(word)),
         _ => false,
     };
-    site.processes().into_iter().filter(|process| !stands(process)).collect()
+    let all = site.processes();
+    // What is to take a shift back when its operator is gone must outlive him.
+    let is_timer = |process: &Process| process.command.contains("/.revert/run-");
+    let timers: BTreeSet<i32> = all.iter().filter(|process| is_timer(process)).map(|process| process.pid).collect();
+    let keeps_time = |process: &Process| is_timer(process) || timers.contains(&process.parent);
+    all.into_iter().filter(|process| !stands(process) && !keeps_time(process)).collect()
 }
 
 /// Locks that somebody holds: the journal's, its queue's, the servers', the balancers'.
@@ -72,11 +77,13 @@ pub fn tickets(site: &Playground) -> usize {
 }
 
 /// What may not grow, however often commands die: every file of the hosts and of the desks but releases and generations,
-/// of which old ones are removed.
+/// of which old ones are removed, and what goes back by itself, which the next shift removes.
 pub fn skeleton(site: &Playground) -> BTreeSet<PathBuf> {
     let changes = |path: &PathBuf| {
         let text = path.display().to_string();
-        ["/releases/", "/gen/", "/dist/", "/queue/", "/desk2", "/run1", "/run2"].iter().any(|part| text.contains(part))
+        ["/releases/", "/gen/", "/.revert/", "/dist/", "/queue/", "/desk2", "/run1", "/run2"]
+            .iter()
+            .any(|part| text.contains(part))
     };
     files(site).into_iter().filter(|path| !changes(path)).collect()
 }

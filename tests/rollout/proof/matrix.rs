@@ -12,7 +12,9 @@ use super::row::{Row, Start, run};
 const DEPLOY: Row =
     Row { name: "deploy", start: Start::In(Stage::Balanced), words: "deploy --release NEW --canary mobile=10%" };
 const DEPLOY_AGAIN: Row = Row { name: "deploy again", start: Start::In(Stage::Canary), words: "deploy --release NEW" };
-const CANARY: Row = Row { name: "canary", start: Start::In(Stage::Staged), words: "canary mobile=12.5% all=1%" };
+const CANARY: Row =
+    Row { name: "canary", start: Start::In(Stage::Staged), words: "canary mobile=12.5% all=1% --revert-after 1h" };
+const CONFIRM: Row = Row { name: "confirm", start: Start::Armed, words: "confirm" };
 const CANARY_OFF: Row = Row { name: "canary off", start: Start::In(Stage::Canary), words: "canary off" };
 const FLIP: Row = Row { name: "flip", start: Start::In(Stage::Staged), words: "flip" };
 const FLIP_BACK: Row = Row { name: "flip --back", start: Start::In(Stage::Flipped), words: "flip --back" };
@@ -41,6 +43,11 @@ fn killed_in_a_deploy_out_of_a_canary() {
 #[test]
 fn killed_in_a_canary() {
     run(&CANARY, 0, 1);
+}
+
+#[test]
+fn killed_in_a_confirm() {
+    run(&CONFIRM, 0, 1);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum Start {
     Nothing,
     /// In that stage.
     In(Stage),
+    /// Flipped, and going back by itself.
+    Armed,
     /// Balanced, with an inventory that the balancers do not know yet.
     Changed,
     /// Balanced, and a balancer's tree was damaged.
@@ -114,6 +116,10 @@ fn start(row: &Row, site: &mut Site) -> Labels {
     match row.start {
         Start::Nothing => {}
         Start::In(stage) => site.reach(stage),
+        Start::Armed => {
+            site.reach(Stage::Staged);
+            site.first.expect(&site.pg, "flip --revert-after 1h", 0);
+        }
         Start::Changed | Start::Drifted => {
             site.reach(Stage::Balanced);
             site.damage();
