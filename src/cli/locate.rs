@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bluegreen_core::{
@@ -14,7 +15,7 @@ use super::{error::CliError, templates};
 use crate::{
     edge::{
         host::SshSettings,
-        journal::{self, Reading},
+        journal::{self, Reading, Store},
     },
     engine::{Exit, Outcome},
     site::ssh_settings,
@@ -58,13 +59,13 @@ pub fn load(given: Option<&str>, cwd: &Path) -> Result<Located, CliError> {
 impl Located {
     /// The site's journal, without its lock.
     pub async fn journal(&self) -> Result<Reading, CliError> {
-        self.journal_by(ssh_settings(&self.inventory, &self.base)).await
+        let store = self.store(ssh_settings(&self.inventory, &self.base));
+        journal::read(store.as_ref()).await.map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
     }
 
-    /// The same, its host reached as `ssh` says.
-    pub async fn journal_by(&self, ssh: SshSettings) -> Result<Reading, CliError> {
-        let store = journal::store(&self.inventory.journal, &self.base, ssh);
-        journal::read(store.as_ref()).await.map_err(|error| Outcome::new(Exit::Failed, error.to_string()).into())
+    /// Where the site's journal is; a host that it is on is reached as `ssh` says.
+    pub fn store(&self, ssh: SshSettings) -> Arc<dyn Store> {
+        journal::store(&self.inventory.journal, &self.base, ssh)
     }
 }
 

@@ -60,11 +60,10 @@ impl Site {
         copied
     }
 
-    /// The inventory's own journal comes with what opens it.
     fn side(&self, location: &JournalLocation) -> Side {
         let name = location.to_string();
-        let location = if self.inventory.journal.to_string() == name { &self.inventory.journal } else { location };
-        Side { name, store: journal::store(location, &self.base, ssh_settings(&self.inventory, &self.base)) }
+        let location = location.clone().opened_as(&self.inventory.journal);
+        Side { name, store: journal::store(&location, &self.base, ssh_settings(&self.inventory, &self.base)) }
     }
 }
 

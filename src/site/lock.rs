@@ -12,7 +12,7 @@ use bluegreen_core::{
 
 use super::{Asked, Site, Wanted, by};
 use crate::{
-    edge::journal::{self, OpenError, OpenJournal, Place, StoreError, Waiting, words},
+    edge::journal::{self, LEASE, OpenError, OpenJournal, Place, StoreError, Waiting, words},
     engine::{Exit, Outcome, Report},
 };
 
@@ -134,7 +134,9 @@ impl Site {
 pub(super) fn not_opened(error: OpenError) -> Outcome {
     let (exit, hint) = match &error {
         OpenError::Locked(_) => {
-            (Exit::Refused, "`--wait` waits for the lock; `bg status` shows where the site stands".to_owned())
+            let hint = "`--wait` waits for the lock, which a killed command loses within";
+            let hint = format!("{hint} {} s; `bg status` shows where the site stands", LEASE.as_secs());
+            (Exit::Refused, hint)
         }
         OpenError::NotFree { .. } => {
             (Exit::Refused, "wait longer (`--wait 3h`); `bg status` shows where the site stands".to_owned())

@@ -15,7 +15,7 @@ use bluegreen_core::lock::Hold;
 use serde_json::Value;
 
 use crate::{
-    kinds::{by, created, open, ssh_store, synced, ticket},
+    kinds::{by, created, etcd, open, ssh_store, store_at, synced, ticket},
     sshd::Sshd,
 };
 
@@ -54,6 +54,7 @@ impl Desk {
 
     fn store(&self, location: &str) -> Arc<dyn Store> {
         match location.strip_prefix("ssh:box:") {
+            None if location.starts_with("etcd:") => store_at(location),
             None => Arc::new(FileStore::new(self.path(location))),
             Some(dir) => Arc::new(ssh_store(Path::new(dir), &self.sshd.as_ref().unwrap().path("ssh_config"))),
         }
@@ -123,8 +124,11 @@ async fn a_journal_moves_from_kind_to_kind_and_back_to_a_new_place() {
     }
     assert!(desk.copy(FROM, "file:.bg/third", 3).contains(&shared));
     assert!(desk.copy(&shared, FROM, 3).contains("holds a journal already, which was moved to"));
-    desk.copy(&shared, "file:.bg/third", 0);
-    desk.is_moved(&shared, "file:.bg/third", &before).await;
+    let in_etcd = etcd().location;
+    desk.copy(&shared, &in_etcd, 0);
+    desk.is_moved(&shared, &in_etcd, &before).await;
+    desk.copy(&in_etcd, "file:.bg/third", 0);
+    desk.is_moved(&in_etcd, "file:.bg/third", &before).await;
 }
 
 /// The states that a kill can leave, in order: what is recorded is recorded, and of the rest nothing.

@@ -4,17 +4,17 @@ use std::{
     any::Any,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use bg_playground::Etcd;
 use bluegreen::edge::{
     host::SshSettings,
-    journal::{EtcdStore, FileStore, OpenError, OpenJournal, Patience, SshStore, Store, take_turn},
+    journal::{self, FileStore, OpenError, OpenJournal, Patience, SshStore, Store, take_turn},
 };
 use bluegreen_core::{
-    inventory::{EtcdAccess, EtcdLocation},
+    inventory::parse_location,
     lock::Ticket,
     rollout::{By, Event},
 };
@@ -32,12 +32,12 @@ pub const SOON: Duration = Duration::from_secs(60);
 
 /// One journal, and how operators reach it.
 pub struct Kind {
-    /// Where its files lie, if it has any.
+    /// Where its files lie.
     pub dir: PathBuf,
     /// How soon somebody else has the lock after the death of who had it: the looks at the queue and a loaded machine are in it.
     pub forgets_the_dead: Duration,
-    /// What a child process opens it by: a directory, and for a host the ssh config; or `etcd` and where it is.
-    location: String,
+    /// What a child process opens it by: a directory, and for `ssh` the config; or where it is in etcd.
+    pub location: String,
     _keep: Vec<Box<dyn Any + Send + Sync>>,
 }
 
@@ -65,13 +65,18 @@ pub fn ssh_on(sshd: Sshd) -> Kind {
     Kind { dir, location, forgets_the_dead: SOONER_THAN_A_LEASE, _keep: vec![Box::new(sshd)] }
 }
 
-/// A journal in etcd, of one member.
+/// A journal in etcd: one etcd for all of them, which ends with this process.
 pub fn etcd() -> Kind {
-    let etcd = Etcd::start(1).unwrap();
-    let location = format!("etcd {}", etcd.endpoints()[0]);
-    // There the lock goes with the lease alone.
-    let forgets_the_dead = Duration::from_secs(20);
-    Kind { dir: PathBuf::new(), location, forgets_the_dead, _keep: vec![Box::new(etcd)] }
+    static ETCD: OnceLock<Etcd> = OnceLock::new();
+    let etcd = ETCD.get_or_init(|| Etcd::start(1).unwrap());
+    let temp = tempfile::tempdir().unwrap();
+    let prefix = format!("/bg/{}", temp.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.'));
+    Kind {
+        location: etcd.location(&prefix),
+        dir: temp.path().join("none"),
+        forgets_the_dead: journal::LEASE + Duration::from_secs(5),
+        _keep: vec![Box::new(temp)],
+    }
 }
 
 /// What reaches the host `box` by this config.
@@ -84,14 +89,13 @@ pub fn ssh_store(dir: &Path, config: &Path) -> SshStore {
     SshStore::new("box", dir.to_str().unwrap(), settings).with_lease(LEASE)
 }
 
-fn store_at(location: &str) -> Arc<dyn Store> {
+/// The journal that a child process, or an inventory, knows by this.
+pub fn store_at(location: &str) -> Arc<dyn Store> {
     match location.split_once(' ') {
-        None => Arc::new(FileStore::new(location.into())),
-        Some(("etcd", endpoint)) => {
-            let endpoints = vec![endpoint.to_owned()];
-            let location = EtcdLocation { endpoints, prefix: "/bg/shop".to_owned(), access: EtcdAccess::default() };
-            Arc::new(EtcdStore::new(&location, Path::new("/")))
+        None if location.starts_with("etcd:") => {
+            journal::store(&parse_location(location).unwrap(), Path::new("/"), SshSettings::default())
         }
+        None => Arc::new(FileStore::new(location.into())),
         Some((dir, config)) => Arc::new(ssh_store(Path::new(dir), Path::new(config))),
     }
 }

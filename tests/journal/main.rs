@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod copy;
+mod etcd;
 mod kinds;
 mod link;
 mod properties;
@@ -49,6 +50,10 @@ macro_rules! of_files {
             a_full_disk_leaves_what_was_there,
         );
     };
+}
+
+mod in_etcd {
+    of_every_kind!(etcd);
 }
 
 mod file {

@@ -10,7 +10,8 @@ use std::{
 };
 
 use bg_playground::{Options, Playground, Pool, Ran, Running};
-use bluegreen::edge::journal::{FileStore, Store, read};
+use bluegreen::edge::journal::{EtcdStore, FileStore, Store, read};
+use bluegreen_core::inventory::{JournalLocation, parse_location};
 use bluegreen_core::lock::Hold;
 use bluegreen_core::rollout::State;
 use nix::sys::signal::Signal;
@@ -70,9 +71,17 @@ pub fn journal_file(site: &Playground) -> PathBuf {
     shared.map_or_else(|| site.dir().join(".bg/shop"), PathBuf::from).join("journal.jsonl")
 }
 
-/// The journal as it is; empty when there is none.
+/// The journal as it is; empty when there is none, or when it cannot be read.
 pub fn journal(site: &Playground) -> String {
-    fs::read_to_string(journal_file(site)).unwrap_or_default()
+    let inventory = fs::read_to_string(site.inventory_file()).unwrap();
+    let location = inventory.lines().find_map(|line| line.strip_prefix("journal = \"")?.strip_suffix('"')).unwrap();
+    let Ok(JournalLocation::Etcd(etcd)) = parse_location(location) else {
+        return fs::read_to_string(journal_file(site)).unwrap_or_default();
+    };
+    let store = EtcdStore::new(&etcd, site.dir());
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let read = thread::scope(|scope| scope.spawn(|| runtime().block_on(store.read())).join().unwrap());
+    String::from_utf8(read.unwrap_or_default()).unwrap()
 }
 
 /// What replaying the journal gives; `None` while it cannot be read.

@@ -5,6 +5,7 @@
 mod balancers;
 mod delayed;
 mod desk;
+mod etcd;
 mod explained;
 mod first_use;
 mod journey;

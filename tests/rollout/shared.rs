@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use crate::desk::{SOON, bg, hold_restarts, journal, kill_at, small, start_until, status};
 
 /// Another directory with the same inventory, and nothing else of the first one's.
-struct Desk<'a> {
+pub struct Desk<'a> {
     site: &'a Playground,
-    dir: PathBuf,
+    pub dir: PathBuf,
 }
 
 impl Desk<'_> {
-    fn new(site: &Playground) -> Desk<'_> {
+    pub fn new(site: &Playground) -> Desk<'_> {
         let dir = site.dir().join("another desk");
         fs::create_dir_all(dir.join("inventory")).unwrap();
         fs::copy(site.inventory_file(), dir.join("inventory/shop.toml")).unwrap();
@@ -32,7 +32,7 @@ impl Desk<'_> {
     }
 
     #[track_caller]
-    fn bg(&self, words: &str, code: i32) -> String {
+    pub fn bg(&self, words: &str, code: i32) -> String {
         let Output { status, stdout, stderr } =
             self.site.bg_command(words.split_whitespace()).unwrap().current_dir(&self.dir).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
@@ -41,7 +41,7 @@ impl Desk<'_> {
     }
 
     #[track_caller]
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.bg("status --json", 0)).unwrap()
     }
 }

@@ -25,12 +25,15 @@ use super::{
     remote::{hosts, listen, runtime},
 };
 use crate::{
-    edge::host::{Hosts, SshSettings},
-    engine::{Exit, Outcome},
+    edge::{
+        host::{Hosts, SshSettings},
+        journal::{Store, read},
+    },
+    engine::Exit,
     site::ssh_settings,
 };
 
-/// Between two drawings of `--watch`.
+/// Between two drawings of `--watch`, when the journal tells of no change before.
 const PAUSE: Duration = Duration::from_secs(2);
 /// `status` is to be quick; a host that needs longer is unknown in it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -40,12 +43,14 @@ pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
     let located = context.inventory()?;
     runtime()?.block_on(async {
         let hosts = hosts(&located, CONNECT);
+        let settings = ssh_settings(&located.inventory, &located.base);
+        let store = located.store(SshSettings { connect_timeout: CONNECT, ..settings });
         let mut stop = listen()?;
         let looked = tokio::select! {
-            looked = look(context, &located, &hosts, watch) => looked,
+            looked = look(context, &located, store.as_ref(), &hosts, watch) => looked,
             () = stop.asked() => None,
         };
-        hosts.close().await;
+        tokio::join!(hosts.close(), store.leave());
         Ok(Ended::Said(match looked {
             Some(exit) => exit,
             // It is how a watch ends.
@@ -56,21 +61,21 @@ pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
 }
 
 /// Ends after one look, or when nobody reads any more.
-async fn look(context: &Context, located: &Located, hosts: &Hosts, watch: bool) -> Option<Exit> {
+async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &Hosts, watch: bool) -> Option<Exit> {
     loop {
-        let report = report(located, hosts).await;
+        let report = report(located, store, hosts).await;
         let is_read = show(context, &report, watch);
         if !watch || !is_read {
             return Some(if report.is_journal_readable { Exit::Done } else { Exit::Failed });
         }
-        tokio::time::sleep(PAUSE).await;
+        store.changed(PAUSE).await;
     }
 }
 
-async fn report(located: &Located, hosts: &Hosts) -> Report {
+async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
     let names = all_hosts(located);
-    let (mut journal, _) = tokio::join!(read_journal(located), timeout(ROUND, hosts.connect(&names)));
+    let (mut journal, _) = tokio::join!(read_journal(store), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let looks = ask::look(&inventory, hosts).await;
     let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
@@ -88,20 +93,17 @@ async fn report(located: &Located, hosts: &Hosts) -> Report {
     Report { revert, ..report }
 }
 
-async fn read_journal(located: &Located) -> Journal {
-    let settings = ssh_settings(&located.inventory, &located.base);
-    let reading = located.journal_by(SshSettings { connect_timeout: CONNECT, ..settings });
-    let late = || Outcome::new(Exit::Failed, format!("the journal was not read within {} s", ROUND.as_secs())).into();
-    match timeout(ROUND, reading).await.unwrap_or_else(|_| Err(late())) {
+async fn read_journal(store: &dyn Store) -> Journal {
+    let reading = async { read(store).await.map_err(|error| error.to_string()) };
+    let late = || Err(format!("the journal was not read within {} s", ROUND.as_secs()));
+    match timeout(ROUND, reading).await.unwrap_or_else(|_| late()) {
         Ok(reading) => Journal {
             recent: recent::changes(&reading.entries, Timestamp::now()),
             state: Some(reading.state),
             queue: reading.queue,
             problem: reading.warning,
         },
-        Err(error) => {
-            Journal { state: None, queue: Queue::default(), problem: Some(error.to_string()), recent: Vec::new() }
-        }
+        Err(error) => Journal { state: None, queue: Queue::default(), problem: Some(error), recent: Vec::new() },
     }
 }
 

@@ -19,8 +19,8 @@ pub use etcd::EtcdStore;
 pub use file::FileStore;
 pub use open::{OpenError, OpenJournal, Reading, read};
 pub use records::{Records, parse};
-pub use ssh::{LEASE, SshStore};
-pub use store::{End, Store, StoreError};
+pub use ssh::SshStore;
+pub use store::{End, LEASE, Store, StoreError};
 pub use turn::{Patience, Place, Waiting, take_turn};
 
 /// The journal at `location`; nothing is contacted yet. Relative paths are below `base`; `ssh` says how

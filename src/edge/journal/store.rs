@@ -6,6 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bluegreen_core::lock::{Hold, Queue, Ticket};
 
+/// How long a command that is not heard of keeps the lock, where no kernel tells of its end: a link that stalls for some
+/// seconds, or the election of a leader, ends no rollout, and nobody waits long for a machine that is gone.
+pub const LEASE: Duration = Duration::from_secs(15);
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

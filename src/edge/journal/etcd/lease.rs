@@ -15,10 +15,8 @@ use super::{
     cluster::{CallError, Cluster},
     messages::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest},
 };
+use crate::edge::journal::LEASE;
 
-/// How long a dead command keeps the lock. Longer than an election (one or two seconds) and than a short loss of the line;
-/// short enough to be waited for.
-pub const LEASE: Duration = Duration::from_secs(15);
 /// Three tries fit into the lease.
 const RENEW: Duration = Duration::from_secs(5);
 const RENEW_PATIENCE: Duration = Duration::from_secs(4);

@@ -21,14 +21,11 @@ use self::{
     keeper::{Gone, Keeper, NotKept},
 };
 use super::{
-    store::{End, Store, StoreError},
+    store::{End, LEASE, Store, StoreError},
     turn::lost,
 };
 use crate::edge::host::{HostError, Hosts, Output, QUOTED_LINES, SshSettings, last_lines};
 
-/// How long a command that is not heard of keeps the lock: a link that stalls for some seconds ends no rollout, and nobody
-/// waits long for a machine that is gone.
-pub const LEASE: Duration = Duration::from_secs(15);
 /// How long the queue and the lock are tried for: whoever enters the queue holds it for some processes' time, whoever looks
 /// at the lock for one's.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,4 @@
 //! The journal in etcd: members that die, hang and come back, leases, appends whose answer never came, TLS and users.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod alone;
 mod members;
@@ -16,7 +15,7 @@ use bluegreen_core::{
 };
 
 /// More than anything takes that does not wait for a lease.
-const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(30);
 
 fn by(user: &str) -> By {
     By { user: user.to_owned(), host: "desk".to_owned(), pid: 7 }
