@@ -108,6 +108,12 @@ impl State {
         if open.step.as_ref().is_some_and(|step| step.undoing) {
             return Some(Resume::PutBack(index));
         }
+        let (earlier, rest) = open.plan.steps.split_at_checked(index)?;
+        if matches!(rest.first().map(|planned| &planned.step), Some(Step::ReloadConf { .. })) {
+            // One that failed puts the earlier files back, which may not even be complete: they are written anew.
+            let written = earlier.iter().rposition(|planned| matches!(planned.step, Step::WriteConf { .. }));
+            return Some(Resume::From(written.unwrap_or(index)));
+        }
         // A commit is never continued by itself: the receiving half may have died meanwhile, so its shift is prepared
         // (and checked, and armed) anew, with numbers of its own.
         Some(Resume::From(open.shift_of(index).unwrap_or(index)))

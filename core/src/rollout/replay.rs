@@ -149,10 +149,12 @@ impl State {
 
     fn step_started(&mut self, index: usize, before: &Before, entry: &Entry) -> Result<(), String> {
         let open = self.open.as_mut().ok_or("no command is open")?;
-        // A resume may begin the open step again, and a commit that is resumed begins with preparing anew.
+        // A resume may begin the open step again; a commit that is resumed begins with preparing anew, and a reload with
+        // writing the files anew.
         let again = open.step.as_ref().is_some_and(|step| step.index == index);
-        let from_prepare = index < open.done && matches!(open.plan.steps[index].step, Step::Prepare { .. });
-        if !(again || index == open.done || from_prepare) || index >= open.plan.steps.len() {
+        let earlier = open.plan.steps.get(index).filter(|_| index < open.done).map(|planned| &planned.step);
+        let anew = matches!(earlier, Some(Step::Prepare { .. } | Step::WriteConf { .. }));
+        if !(again || index == open.done || anew) || index >= open.plan.steps.len() {
             return Err(format!("step {index} is not due"));
         }
         open.done = index;
