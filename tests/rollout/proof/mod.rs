@@ -2,11 +2,13 @@
 //! for a journal to be damaged, many simultaneous starts. Each counts what it met and says it on the terminal.
 
 mod clean;
+mod faults;
 mod matrix;
 mod operator;
 mod row;
 mod site;
 mod starts;
+mod steps;
 mod tally;
 mod torn;
 mod twice;

@@ -3,12 +3,13 @@
 
 use std::fs::{self, File};
 
-use bluegreen_core::rollout::{Resume, Stage};
+use bluegreen_core::rollout::Stage;
 use serde_json::Value;
 
 use super::{
     clean::leftovers,
     site::Site,
+    steps::until_done,
     tally::{Tally, seed},
 };
 use crate::desk::{journal, journal_file};
@@ -26,13 +27,7 @@ fn tear(site: &Site, seed: u64) {
 
 /// `bg WORDS` up to and with its step `target`, that last step done, its record torn off.
 fn until_torn(site: &Site, words: &str, target: usize, seed: u64) {
-    let state = site.state();
-    let beginning = 1 + usize::from(state.journal.is_none());
-    match state.resume() {
-        None => site.first.killed_at(&site.pg, words, beginning + 2 * (target + 1)),
-        Some(Resume::From(from)) => site.first.killed_at(&site.pg, "resume", 2 * (target + 1 - from)),
-        Some(Resume::PutBack(index)) => panic!("step {index} is being undone"),
-    };
+    until_done(site, words, target);
     tear(site, seed.wrapping_mul(31).wrapping_add(target as u64));
     let open = site.state().open.unwrap();
     assert_eq!(open.step.map(|step| step.index), Some(target), "the record that was torn off said that it was done");
