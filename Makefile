@@ -5,7 +5,7 @@ DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
 export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help build install test check fmt clippy deny shellcheck demo playground
+.PHONY: help build install test check fmt clippy deny shellcheck soak demo playground
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -33,6 +33,10 @@ deny: ## Bans, licenses and sources of all dependencies
 
 shellcheck: ## The scripts, those that run on hosts among them
 	sh scripts/shellcheck.sh
+
+soak: ## Every proof in its large size, about 20 minutes (SOAK_SECONDS, BG_SEED); prints a summary
+	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server
+	@CARGO="$(CARGO)" sh scripts/soak.sh
 
 demo: ## The whole journey under load, narrated
 	@sh scripts/install-missing.sh $(DAEMONS)

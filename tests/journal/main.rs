@@ -65,7 +65,3 @@ mod ssh {
     of_every_kind!(ssh);
     of_files!(ssh);
 }
-
-mod etcd {
-    of_every_kind!(etcd);
-}

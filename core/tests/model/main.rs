@@ -265,3 +265,35 @@ fn the_order_of_an_armed_shift_counts() {
     let rules = Rules { order: false, ..Rules::ALL };
     breaks("order of an armed shift", Run { cuts: 0, reverts: true, rules, ..RUN });
 }
+
+/// What does not fit a test's time or memory; `make soak` runs it (some minutes, some gigabytes).
+mod large {
+    use super::*;
+
+    #[test]
+    #[ignore = "large: `make soak` runs it"]
+    fn two_operators_with_more_entries() {
+        holds(
+            "two operators, one crash, a late message, at most 12 entries",
+            Run { operators: 2, cuts: 0, entries: 12, ..RUN },
+        );
+    }
+
+    #[test]
+    #[ignore = "large: `make soak` runs it"]
+    fn two_operators_and_a_balancer_that_is_cut_off() {
+        holds(
+            "two operators, one crash, one balancer cut off, no late message, at most 10 entries",
+            Run { operators: 2, late: false, entries: 10, ..RUN },
+        );
+    }
+
+    #[test]
+    #[ignore = "large: `make soak` runs it"]
+    fn one_operator_who_may_die_twice() {
+        holds(
+            "one operator, two crashes, one balancer cut off, a late message, at most 16 entries",
+            Run { crashes: 2, entries: 16, ..RUN },
+        );
+    }
+}

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bg_playground::{Playground, process::Process};
+use bg_playground::{Playground, process::Process, until};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::desk::SOON;
@@ -21,15 +21,20 @@ const EVERY: Duration = Duration::from_millis(60);
 #[track_caller]
 pub fn wait_clean(site: &Playground, journal: &Path) -> Duration {
     let died = fs::metadata(journal).and_then(|meta| meta.modified()).unwrap();
-    let until = Instant::now() + SOON;
+    let bound = Instant::now() + SOON;
     loop {
         let (running, locked) = (running(site), locked(site));
         if running.is_empty() && locked.is_empty() {
             return SystemTime::now().duration_since(died).unwrap_or_default();
         }
-        assert!(Instant::now() < until, "left behind by the killed command: {running:#?} {locked:#?}");
+        assert!(Instant::now() < bound, "left behind by the killed command: {running:#?} {locked:#?}");
         thread::sleep(EVERY);
     }
+}
+
+/// A balancer's own way back, which outlives the command that armed it.
+fn is_timer(process: &Process) -> bool {
+    process.command.contains("/.revert/run-")
 }
 
 /// Everything that runs because of the playground, without what stands there anyway.
@@ -38,14 +43,18 @@ fn running(site: &Playground) -> Vec<Process> {
         "nginx" => true,
         "sshd" => process.command.contains("[listener]"),
         "bg-playground" => [" app ", " reap "].iter().any(|word| process.command.contains(word)),
-        _ => false,
+        _ => is_timer(process),
     };
     let all = site.processes();
-    // What is to take a shift back when its operator is gone must outlive him.
-    let is_timer = |process: &Process| process.command.contains("/.revert/run-");
-    let timers: BTreeSet<i32> = all.iter().filter(|process| is_timer(process)).map(|process| process.pid).collect();
-    let keeps_time = |process: &Process| is_timer(process) || timers.contains(&process.parent);
-    all.into_iter().filter(|process| !stands(process) && !keeps_time(process)).collect()
+    let timers: Vec<i32> = all.iter().filter(|process| is_timer(process)).map(|process| process.pid).collect();
+    all.into_iter().filter(|process| !stands(process) && !timers.contains(&process.parent)).collect()
+}
+
+/// Waits until no balancer means to go back by itself any more.
+#[track_caller]
+pub fn wait_disarmed(site: &Playground) {
+    let none = || (!site.processes().iter().any(is_timer)).then_some(());
+    until(SOON, "the end of the balancers' own ways back", none).unwrap();
 }
 
 /// Locks that somebody holds: the journal's, its queue's, the servers', the balancers'.
@@ -77,11 +86,11 @@ pub fn tickets(site: &Playground) -> usize {
 }
 
 /// What may not grow, however often commands die: every file of the hosts and of the desks but releases and generations,
-/// of which old ones are removed, and what goes back by itself, which the next shift removes.
+/// of which old ones are removed.
 pub fn skeleton(site: &Playground) -> BTreeSet<PathBuf> {
     let changes = |path: &PathBuf| {
         let text = path.display().to_string();
-        ["/releases/", "/gen/", "/.revert/", "/dist/", "/queue/", "/desk2", "/run1", "/run2"]
+        ["/releases/", "/gen/", "/dist/", "/queue/", "/.revert", "/desk2", "/run1", "/run2"]
             .iter()
             .any(|part| text.contains(part))
     };

@@ -108,6 +108,8 @@ fn refuse(site: &Site, step: &Step) -> Option<Fault> {
         }
         Step::Prepare { .. } => shut(bg_dir.join("live/gen")),
         Step::Commit { .. } => shut(bg_dir.join("live")),
+        // What the balancers' own way back refuses is tested with it.
+        Step::ArmRevert { .. } | Step::DisarmRevert | Step::Follow { .. } => None,
         Step::Drain { half, release } if state.release(*half) == Some(*release) => None,
         Step::Drain { half, .. } => Some(Fault::Peer(TcpStream::connect(place(pg, *half).listen).unwrap())),
         Step::Place { half, release } => {

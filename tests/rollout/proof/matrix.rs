@@ -12,11 +12,12 @@ use super::row::{Row, Start, run};
 const DEPLOY: Row =
     Row { name: "deploy", start: Start::In(Stage::Balanced), words: "deploy --release NEW --canary mobile=10%" };
 const DEPLOY_AGAIN: Row = Row { name: "deploy again", start: Start::In(Stage::Canary), words: "deploy --release NEW" };
-const CANARY: Row =
-    Row { name: "canary", start: Start::In(Stage::Staged), words: "canary mobile=12.5% all=1% --revert-after 1h" };
-const CONFIRM: Row = Row { name: "confirm", start: Start::Armed, words: "confirm" };
+const CANARY: Row = Row { name: "canary", start: Start::In(Stage::Staged), words: "canary mobile=12.5% all=1%" };
 const CANARY_OFF: Row = Row { name: "canary off", start: Start::In(Stage::Canary), words: "canary off" };
 const FLIP: Row = Row { name: "flip", start: Start::In(Stage::Staged), words: "flip" };
+const FLIP_ARMED: Row =
+    Row { name: "flip --revert-after", start: Start::In(Stage::Staged), words: "flip --revert-after 1h" };
+const CONFIRM: Row = Row { name: "confirm", start: Start::Armed, words: "confirm" };
 const FLIP_BACK: Row = Row { name: "flip --back", start: Start::In(Stage::Flipped), words: "flip --back" };
 const RESTORE: Row = Row { name: "restore", start: Start::In(Stage::Flipped), words: "restore" };
 const ABORT: Row = Row { name: "abort", start: Start::In(Stage::Canary), words: "abort" };
@@ -46,11 +47,6 @@ fn killed_in_a_canary() {
 }
 
 #[test]
-fn killed_in_a_confirm() {
-    run(&CONFIRM, 0, 1);
-}
-
-#[test]
 fn killed_in_a_canary_off() {
     run(&CANARY_OFF, 0, 1);
 }
@@ -58,6 +54,16 @@ fn killed_in_a_canary_off() {
 #[test]
 fn killed_in_a_flip() {
     run(&FLIP, 0, 1);
+}
+
+#[test]
+fn killed_in_a_flip_that_is_to_be_confirmed() {
+    run(&FLIP_ARMED, 0, 1);
+}
+
+#[test]
+fn killed_in_a_confirm() {
+    run(&CONFIRM, 0, 1);
 }
 
 #[test]

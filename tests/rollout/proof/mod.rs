@@ -5,6 +5,7 @@ mod clean;
 mod faults;
 mod matrix;
 mod operator;
+mod random;
 mod row;
 mod site;
 mod starts;

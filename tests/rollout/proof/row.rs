@@ -6,7 +6,7 @@ use bluegreen_core::rollout::{Entry, Event, Stage};
 use serde_json::{Value, json};
 
 use super::{
-    clean::{leftovers, skeleton, tickets, wait_clean},
+    clean::{leftovers, skeleton, tickets, wait_clean, wait_disarmed},
     operator::Operator,
     site::{Labels, Site},
     tally::{Tally, seed},
@@ -28,12 +28,12 @@ pub enum Start {
     Nothing,
     /// In that stage.
     In(Stage),
-    /// Flipped, and going back by itself.
-    Armed,
     /// Balanced, with an inventory that the balancers do not know yet.
     Changed,
     /// Balanced, and a balancer's tree was damaged.
     Drifted,
+    /// Flipped, and every balancer goes back by itself unless that is confirmed.
+    Armed,
 }
 
 /// What somebody does after the kill.
@@ -202,6 +202,9 @@ fn one(row: &Row, site: &mut Site, whole: &Whole, append: usize, follow: Follow,
     served(row, site);
     assert_eq!(leftovers(&site.pg), Vec::<std::path::PathBuf>::new(), "left on the hosts or at the desk");
     assert!(tickets(&site.pg) <= 1);
+    if site.state().armed.is_none() {
+        wait_disarmed(&site.pg);
+    }
     // The next command of the same operator removes what the killed one could not.
     let (ours, theirs) = (site.first.private_dirs(), second.private_dirs());
     assert!(ours.len() <= usize::from(follow == Follow::Second) && theirs.is_empty(), "{ours:?} {theirs:?}");
