@@ -109,4 +109,6 @@ fn bash_completes_commands_options_and_names_of_the_inventory() {
     assert_eq!(complete(&["-i", "pro"]), ["production"]);
     assert_eq!(complete(&["check", "--ho"]), ["--hosts"]);
     assert_eq!(complete(&["shell", ""]), ["bash", "zsh", "fish"]);
+    assert_eq!(complete(&["journal", "c"]), ["copy"]);
+    assert_eq!(complete(&["sync", "--wait", "lb1"]), ["lb1.example.net"]);
 }
