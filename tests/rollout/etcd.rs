@@ -90,8 +90,9 @@ fn without_etcd_nothing_is_begun_and_what_was_open_is_finished_when_it_is_back()
     assert!(ran.took < Duration::from_secs(10), "{ran}");
 
     etcd.restart(0).unwrap();
+    // The place of the command that ended without etcd is there until its lease is over.
     let seen = status(&site);
-    assert_eq!(seen["interrupted"]["step"], "activate v2 on green", "{seen:#}");
+    assert!(seen["under_way"].as_str().is_some_and(|who| who.contains("`deploy`")), "{seen:#}");
     bg(&site, "resume --wait 60s", 0);
     assert_eq!(status(&site)["stage"], "staged");
 }

@@ -249,9 +249,7 @@ impl Store for EtcdStore {
             Ok(answer) => self.why_not(&answer, line, &ticket, made)?,
             Err(error) if error.is_unknown => {
                 return Err(StoreError::Unknown(format!(
-                    "whether record {} of the journal `{}` was written is not known: {}. Nothing more was done",
-                    end.records + 1,
-                    self.name,
+                    "whether the last record reached the journal is not known: {}",
                     error.why
                 )));
             }
