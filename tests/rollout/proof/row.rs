@@ -310,7 +310,11 @@ impl Trial<'_> {
         if self.is_open() {
             let before = world(pg);
             let ran = self.second.expect(pg, REFUSED[turn / 3 % REFUSED.len()], 3);
-            let way_on = if self.row.start == Start::Changed { "`bg sync`" } else { "`bg resume`" };
+            let way_on = match self.row.start {
+                Start::Changed => "`bg sync`",
+                Start::Armed => "`bg confirm`",
+                _ => "`bg resume`",
+            };
             assert!(ran.stderr.contains(way_on), "{ran}");
             untouched(pg, &before, &ran);
             tally.add("refused", 1);
