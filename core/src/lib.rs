@@ -11,6 +11,7 @@ pub mod nginx;
 pub mod quote;
 pub mod release;
 pub mod rollout;
+pub mod text;
 pub mod traffic;
 
 pub use half::Half;

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rollout::By;
+use crate::{
+    rollout::By,
+    text::{is_hidden, plain, plain_option, plain_string},
+};
 
 /// What a command says of itself while it holds the lock or waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,14 +14,16 @@ pub struct Ticket {
     /// Who runs it.
     pub by: By,
     /// The words a user types, without arguments: `deploy`.
+    #[serde(deserialize_with = "plain_string")]
     pub command: String,
     /// The label of the release that it is to bring, of a deploy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_option")]
     pub release: Option<String>,
     /// Whether it stays in the queue until its turn comes; else it leaves as soon as it is not the first.
     #[serde(default)]
     pub waits: bool,
     /// When it asked for the lock: RFC 3339, UTC.
+    #[serde(deserialize_with = "plain_string")]
     pub since: String,
 }
 
@@ -37,15 +42,25 @@ impl std::fmt::Display for Ticket {
 pub struct Hold {
     /// Who holds it.
     pub by: By,
-    /// Since when: RFC 3339, UTC.
+    /// Since when: RFC 3339, UTC; empty where that is not known.
+    #[serde(deserialize_with = "plain_string")]
     pub since: String,
     /// What for, when that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_option")]
     pub why: Option<String>,
     /// The location of the journal that this one is to become a copy of: it is held until the copy is complete, and nobody
     /// releases it by hand. `None`: the lock by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_option")]
     pub copy_of: Option<String>,
+}
+
+impl Hold {
+    /// What stands for a lock by hand that cannot be read: somebody made it, and it can be released.
+    pub fn unreadable(why: &str) -> Hold {
+        let by = By { user: "somebody".to_owned(), host: "unknown".to_owned(), pid: 0 };
+        let why = format!("what was written there cannot be read ({}): a disk or a hand has damaged it", plain(why));
+        Hold { by, since: String::new(), why: Some(why), copy_of: None }
+    }
 }
 
 /// The longest reason of a lock by hand, in characters: every refusal repeats it, in a line or two.
@@ -63,8 +78,6 @@ pub fn reason(text: &str) -> Result<String, String> {
     if text.chars().count() > LONGEST_WHY {
         return Err(format!("is longer than {LONGEST_WHY} characters"));
     }
-    // What turns the direction of writing around makes a line read as another one.
-    let is_hidden = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     match text.chars().find(|c| is_hidden(*c)) {
         Some(c) => Err(format!("holds the control character {}", c.escape_default())),
         None => Ok(text.to_owned()),

@@ -172,7 +172,7 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
         // `dispatch` sends every other command elsewhere.
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
     };
-    Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded }))
+    Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded, despite_hold: false }))
 }
 
 /// `--revert-after`, in milliseconds.

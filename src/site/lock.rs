@@ -69,7 +69,8 @@ impl Site {
             }
             self.interrupted.load(Ordering::SeqCst)
         };
-        let taken = place.turn(self.patience, &mut waiting).await;
+        let patience = journal::Patience { despite_hold: self.despite_hold.load(Ordering::SeqCst), ..self.patience };
+        let taken = place.turn(patience, &mut waiting).await;
         self.waits.store(false, Ordering::SeqCst);
         taken.map_err(not_opened)?;
         if has_waited {
@@ -120,7 +121,12 @@ impl Site {
             return Ok(reading.state);
         }
         match reading.queue.hold {
-            Some(hold) if !dry_run => return Err(not_opened(OpenError::Held(Box::new(hold)))),
+            Some(hold) if hold.copy_of.is_some() && !dry_run => {
+                return Err(not_opened(OpenError::Held(Box::new(hold))));
+            }
+            Some(hold) if !dry_run && !self.despite_hold.load(Ordering::SeqCst) => {
+                return Err(not_opened(OpenError::Held(Box::new(hold))));
+            }
             _ => {}
         }
         if reading.queue.tickets.is_empty() {

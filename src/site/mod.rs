@@ -14,7 +14,10 @@ mod sync;
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -56,6 +59,8 @@ pub struct Site {
     contents: Mutex<HashMap<PathBuf, Content>>,
     /// Whether a dry run assumes that what went back by itself was recorded, and followed everywhere.
     assumes_reverted: AtomicBool,
+    /// Whether the lock by hand is no matter: a confirmation keeps what is, and without it the traffic would move.
+    despite_hold: AtomicBool,
     world: Live,
 }
 
@@ -121,8 +126,22 @@ impl Site {
         };
         let store = journal::store(&inventory.journal, &base, ssh_settings(&inventory, &base));
         let patience = Patience::default();
-        let (has_lock, assumes_reverted, waits, contents) = Default::default();
-        Site { inventory, base, cwd, interrupted, store, patience, has_lock, assumes_reverted, waits, contents, world }
+        let (has_lock, waits, contents) = Default::default();
+        let (assumes_reverted, despite_hold) = Default::default();
+        Site {
+            inventory,
+            base,
+            cwd,
+            interrupted,
+            store,
+            patience,
+            has_lock,
+            waits,
+            contents,
+            assumes_reverted,
+            despite_hold,
+            world,
+        }
     }
 
     /// The same, waiting for the site's lock.
@@ -146,6 +165,7 @@ impl Site {
 
     async fn in_turn(&self, asked: Asked, dry_run: bool) -> Result<Finished, Outcome> {
         let asked = self.labelled(asked)?;
+        self.despite_hold.store(matches!(asked, Asked::Confirm), Ordering::SeqCst);
         if self.patience.wait.is_some() && !dry_run && asked.takes_the_lock() {
             self.lock_first(&asked).await?;
         }

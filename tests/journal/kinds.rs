@@ -168,7 +168,7 @@ pub async fn open_within(
     command: &str,
     wait: Option<Duration>,
 ) -> Result<OpenJournal, OpenError> {
-    let patience = Patience { wait, skip_superseded: false };
+    let patience = Patience { wait, skip_superseded: false, ..Patience::default() };
     take_turn(store.as_ref(), &ticket(command), patience, &mut |_| false).await?;
     OpenJournal::open(store.clone(), by()).await
 }

@@ -138,7 +138,12 @@ fn what_is_confirmed_stays_and_what_is_overtaken_does_not_go_back() {
 
     bg(&site, "flip --revert-after 1h", 0);
     bg(&site, "flip --revert-after 1h", 3);
+    // Held by hand, nothing begins; what keeps the traffic where it is goes through.
+    let ran = bg(&site, "lock --why audit", 0);
+    assert!(ran.stdout.contains("the traffic goes back by itself at ") && ran.stdout.contains("`bg confirm`"), "{ran}");
+    bg(&site, "flip --back", 3);
     assert!(bg(&site, "confirm", 0).stdout.contains("confirmed: the traffic stays"));
+    bg(&site, "unlock", 0);
     nothing_armed(&site);
     assert!(bg(&site, "confirm", 0).stdout.contains("confirmed already"));
     assert_eq!((halves(&site), &status(&site)["revert"]), (["green", "green"], &json!(null)));

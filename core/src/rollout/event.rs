@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{command::Command, plan::Plan, step::Before};
 use crate::hex::hex;
 use crate::release::{Release, Version};
+use crate::text::plain_string;
 
 /// The version of the format that this program writes, and the highest that it reads.
 pub const FORMAT: u32 = 1;
@@ -130,8 +131,10 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct By {
     /// The login name.
+    #[serde(deserialize_with = "plain_string")]
     pub user: String,
     /// The machine.
+    #[serde(deserialize_with = "plain_string")]
     pub host: String,
     /// The process id.
     pub pid: u32,

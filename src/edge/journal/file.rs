@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bluegreen_core::lock::{Hold, Queue, Queued, Ticket};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::{
     store::{End, Store, StoreError},
@@ -24,6 +24,8 @@ const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 const QUEUE: &str = "queue";
 const HOLD: &str = "hold.json";
+/// The highest number of ten digits.
+const LAST_TICKET: u64 = 9_999_999_999;
 
 /// How long the lock and the queue are tried for: whoever looks at them holds them for some microseconds, whoever enters
 /// the queue for one small file.
@@ -53,8 +55,26 @@ fn failed(path: &Path, doing: &str) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError::Failed(format!("the journal `{path}` could not be {doing}: {error}"))
 }
 
-fn open_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+/// Opens a file of this journal for writing, made when it is missing, and never what is no file: a pipe would hold the
+/// program up for good.
+fn open_private(path: &Path, flags: OFlag) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    regular(options.custom_flags((OFlag::O_NONBLOCK | flags).bits()).open(path)?)
+}
+
+fn open_for_reading(path: &Path) -> io::Result<File> {
+    regular(OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_for_reading(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn lock_within(mut file: File, arg: FlockArg, patience: Duration) -> Option<Flock<File>> {
@@ -71,7 +91,7 @@ fn lock_within(mut file: File, arg: FlockArg, patience: Duration) -> Option<Floc
 
 /// Whether nobody holds the ticket any more. One that cannot be opened is gone.
 fn is_dead(path: &Path) -> bool {
-    File::open(path).map_or(true, |file| Flock::lock(file, FlockArg::LockSharedNonblock).is_ok())
+    open_for_reading(path).map_or(true, |file| Flock::lock(file, FlockArg::LockSharedNonblock).is_ok())
 }
 
 impl FileStore {
@@ -126,12 +146,18 @@ impl FileStore {
             let _ = fs::remove_file(path);
         }
         let next = 1 + living.last().and_then(|path| number_of(path)).unwrap_or(0);
+        if next > LAST_TICKET {
+            let dir = self.dir.join(QUEUE).display().to_string();
+            let why =
+                format!("the numbers of the queue `{dir}` are used up by a ticket that bg did not make: remove it");
+            return Err(StoreError::Failed(why));
+        }
         let path = self.dir.join(QUEUE).join(format!("{next:010}.json"));
         let new = self.dir.join(QUEUE).join(".new");
         // Locked before it has its name: nobody may see it and take it for dead.
         let write = || -> io::Result<Flock<File>> {
             let _ = fs::remove_file(&new);
-            let mut file = open_private(&new)?;
+            let mut file = open_private(&new, OFlag::O_NOFOLLOW)?;
             file.write_all(serde_json::to_string(ticket)?.as_bytes())?;
             let lock =
                 Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
@@ -144,10 +170,10 @@ impl FileStore {
 
     fn hold(&self) -> Result<Option<Hold>, StoreError> {
         let path = self.dir.join(HOLD);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| StoreError::Failed(format!("the lock `{}` cannot be read: {error}", path.display()))),
+        match read_regular(&path) {
+            Ok(bytes) => {
+                Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()))))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, "read")(error)),
         }
@@ -164,7 +190,8 @@ impl FileStore {
     /// Takes `lock` and opens the journal, which is made when it is missing.
     fn take_lock(&self, said: &str) -> Result<(Flock<File>, File), StoreError> {
         let path = self.dir.join(LOCK);
-        let file = open_private(&path).map_err(failed(&path, "opened"))?;
+        // It is written over: a link would lead that elsewhere.
+        let file = open_private(&path, OFlag::O_NOFOLLOW).map_err(failed(&path, "opened"))?;
         let Some(mut lock) = lock_within(file, FlockArg::LockExclusiveNonblock, LOCK_PATIENCE) else {
             let holder = fs::read_to_string(&path).unwrap_or_default();
             return Err(StoreError::Lost(format!(
@@ -177,7 +204,7 @@ impl FileStore {
         let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("{said}\n").as_bytes()));
         let path = self.journal();
         let fresh = !path.exists();
-        let file = open_private(&path).map_err(failed(&path, "opened"))?;
+        let file = open_private(&path, OFlag::empty()).map_err(failed(&path, "opened"))?;
         if fresh {
             File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed(&self.dir, "made durable"))?;
         }
@@ -185,9 +212,10 @@ impl FileStore {
     }
 }
 
-/// The number in a ticket's name.
+/// The number in a ticket's name: ten digits, so that the names' order is the numbers'.
 fn number_of(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()
+    let number = path.file_name()?.to_str()?.strip_suffix(".json")?;
+    (number.len() == 10 && number.bytes().all(|byte| byte.is_ascii_digit())).then(|| number.parse().ok())?
 }
 
 /// Whether `path` still names the file that was opened.
@@ -231,7 +259,7 @@ impl Store for FileStore {
     }
 
     async fn read(&self) -> Result<Vec<u8>, StoreError> {
-        match fs::read(self.journal()) {
+        match read_regular(&self.journal()) {
             Ok(bytes) => Ok(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(failed(&self.journal(), "read")(error)),
@@ -247,7 +275,7 @@ impl Store for FileStore {
                 continue;
             }
             // Between the look and the reading it may have been given back.
-            let Some(ticket) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
+            let Some(ticket) = read_regular(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
                 continue;
             };
             tickets.push(Queued { id: path.display().to_string(), ticket });

@@ -20,6 +20,8 @@ pub struct Patience {
     pub wait: Option<Duration>,
     /// Gives way to a deploy that queued behind it.
     pub skip_superseded: bool,
+    /// The lock by hand is no matter to it: it keeps what is, and begins nothing.
+    pub despite_hold: bool,
 }
 
 /// How it stands for whoever waits, each time that the queue was looked at.
@@ -95,7 +97,7 @@ impl Place<'_> {
                 Err(error) => return Err(error.into()),
             };
             answered = Instant::now();
-            if let Some(hold) = &queue.hold {
+            if let Some(hold) = queue.hold.as_ref().filter(|hold| hold.copy_of.is_some() || !patience.despite_hold) {
                 return Err(OpenError::Held(Box::new(hold.clone())));
             }
             let newer = queue.overtaken_by(&self.id).filter(|_| patience.skip_superseded);

@@ -37,7 +37,8 @@ pub fn ticket(ticket: &Ticket) -> String {
 /// Who holds the site and what for.
 pub fn hold(hold: &Hold) -> String {
     let Hold { by, why, copy_of, .. } = hold;
-    let by = format!("by {}@{} since {}", by.user, by.host, since(&hold.since));
+    let since = if hold.since.is_empty() { String::new() } else { format!(" since {}", since(&hold.since)) };
+    let by = format!("by {}@{}{since}", by.user, by.host);
     match (copy_of, why) {
         (Some(from), _) => format!("this journal is an unfinished copy of `{from}`, begun {by}"),
         (None, Some(why)) => format!("the site is held by hand {by}: {why}"),

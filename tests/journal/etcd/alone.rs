@@ -68,7 +68,7 @@ async fn a_dead_command_loses_the_lock_with_its_lease_and_its_record_stays() {
     drop(dead);
     let died = Instant::now();
     let next = store(&etcd);
-    let patience = Patience { wait: Some(SOON), skip_superseded: false };
+    let patience = Patience { wait: Some(SOON), skip_superseded: false, ..Patience::default() };
     let mut told = Vec::new();
     let mut waiting = |how: Waiting<'_>| {
         told.extend(how.ahead.iter().filter(|_| how.is_news).map(|queued| queued.ticket.by.user.clone()));

@@ -59,7 +59,7 @@ async fn without_a_majority_an_append_is_unknown_and_never_lands_behind_the_next
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_that_start_at_once_one_has_the_lock_and_all_are_served_in_turn() {
     let etcd = Etcd::start(3).unwrap();
-    let patience = Patience { wait: Some(SOON * 4), skip_superseded: false };
+    let patience = Patience { wait: Some(SOON * 4), skip_superseded: false, ..Patience::default() };
     let work = |n: u32| {
         let store = store(&etcd);
         async move {

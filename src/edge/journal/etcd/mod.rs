@@ -149,11 +149,12 @@ impl EtcdStore {
         let request = Keys::one(&self.keys.hold());
         let answer = self.cluster.call(&request, CHANGE).await.map_err(self.failed("read"))?;
         let Some(kv) = answer.kvs.first() else { return Ok((0, None)) };
-        Ok((kv.mod_revision, self.held(kv)?))
+        Ok((kv.mod_revision, Self::held(kv)))
     }
 
-    fn held(&self, kv: &KeyValue) -> Result<Option<Hold>, StoreError> {
-        if kv.value.is_empty() { Ok(None) } else { self.decoded(kv).map(Some) }
+    fn held(kv: &KeyValue) -> Option<Hold> {
+        let read = || serde_json::from_slice(&kv.value).unwrap_or_else(|error| Hold::unreadable(&error.to_string()));
+        (!kv.value.is_empty()).then(read)
     }
 
     fn decoded<T: serde::de::DeserializeOwned>(&self, kv: &KeyValue) -> Result<T, StoreError> {
@@ -191,7 +192,7 @@ impl Store for EtcdStore {
         let request = TxnRequest { success: vec![range(hold), range(self.keys.queue(0))], ..TxnRequest::default() };
         let answer = self.cluster.call(&request, self.patience()).await.map_err(self.failed("read"))?;
         self.seen.store(answer.header.map_or(0, |header| header.revision), Relaxed);
-        let hold = keys::found(&answer, 0).first().map(|kv| self.held(kv)).transpose()?.flatten();
+        let hold = keys::found(&answer, 0).first().and_then(Self::held);
         let tickets = keys::found(&answer, 1)
             .iter()
             .map(|kv| Ok(Queued { id: String::from_utf8_lossy(&kv.key).into_owned(), ticket: self.decoded(kv)? }));

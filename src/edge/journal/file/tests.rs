@@ -83,7 +83,7 @@ async fn who_waits_is_served_in_order_and_told_who_is_ahead() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second, third) = (store(dir.path()), store(dir.path()), store(dir.path()));
     open(&first, "deploy").await.unwrap();
-    let patience = Patience { wait: Some(Duration::from_secs(20)), skip_superseded: false };
+    let patience = Patience { wait: Some(Duration::from_secs(20)), skip_superseded: false, ..Patience::default() };
     let order = std::sync::Mutex::new(Vec::new());
     let (deploy, flip, restore) = (ticket("deploy"), ticket("flip"), ticket("restore"));
     let wait = async |store: &Arc<dyn Store>, ticket: &Ticket| {
@@ -166,4 +166,57 @@ async fn without_its_ticket_a_command_appends_nothing_more() {
     let error = journal.append(synced(1)).await.unwrap_err();
     assert!(error.message.contains("lost the lock"), "{error}");
     assert_eq!(read_all(dir.path()).await.unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_file_holds_nobody_up_and_a_strange_ticket_counts_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    open(&store, "flip").await.unwrap();
+    let queue = dir.path().join(QUEUE);
+    for name in ["0000000007.json", "18446744073709551615.json", "99999999999.json"] {
+        nix::unistd::mkfifo(&queue.join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    assert_eq!(store.queue().await.unwrap().tickets.len(), 1);
+    store.leave().await;
+    open(&store, "abort").await.unwrap();
+    store.leave().await;
+    fs::remove_file(dir.path().join(JOURNAL)).unwrap();
+    nix::unistd::mkfifo(&dir.path().join(JOURNAL), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(store.read().await.unwrap_err().to_string().contains("no regular file"));
+}
+
+#[tokio::test]
+async fn the_lock_is_not_written_through_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    std::os::unix::fs::symlink(&victim, dir.path().join(LOCK)).unwrap();
+    assert!(open(&store(dir.path()), "flip").await.is_err());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn a_lock_by_hand_that_cannot_be_read_still_holds_and_can_be_released() {
+    let dir = tempfile::tempdir().unwrap();
+    for damaged in ["", "{", "null", "[]"] {
+        fs::write(dir.path().join(HOLD), damaged).unwrap();
+        let store = store(dir.path());
+        let hold = store.queue().await.unwrap().hold.unwrap();
+        assert!(hold.why.as_deref().unwrap().contains("cannot be read"), "{hold:?}");
+        assert!(matches!(open(&store, "flip").await.err().unwrap(), OpenError::Held(_)));
+        assert!(store.set_hold(Some(&hold), None).await.unwrap());
+        open(&store, "flip").await.unwrap();
+        store.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn what_another_operator_wrote_drives_no_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{"by":{"user":"e\u001b[2Jv","host":"h\r\nok","pid":1},"since":"now","why":"a\u202eb\u0007"}"#;
+    fs::write(dir.path().join(HOLD), text).unwrap();
+    let hold = store(dir.path()).queue().await.unwrap().hold.unwrap();
+    let shown = super::super::words::hold(&hold);
+    assert!(!shown.chars().any(bluegreen_core::text::is_hidden), "{shown:?}");
 }

@@ -80,10 +80,11 @@ impl Look {
         stdout.is_empty().then_some(look)
     }
 
-    /// The lock by hand. Errors: it cannot be read, in words.
-    pub fn hold(&self) -> Result<Option<Hold>, String> {
-        let hold = self.hold.as_deref().map(serde_json::from_slice).transpose();
-        hold.map_err(|error| format!("its `hold.json` cannot be read: {error}"))
+    /// The lock by hand.
+    pub fn hold(&self) -> Option<Hold> {
+        let read =
+            |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()));
+        self.hold.as_deref().map(read)
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(queue.tickets[0].id, "/j/queue/0000000001.json");
         assert_eq!(queue.tickets[0].ticket.command, "flip");
         assert_eq!(queue.journal, None);
-        assert!(queue.hold().is_err());
+        assert!(queue.hold().unwrap().why.unwrap().contains("cannot be read"));
         let all = format!("{text}journal 6\na\nbé");
         assert!(Look::read(&all.as_bytes()[..all.len() - 1]).is_none());
         assert_eq!(Look::read(b""), Some(Look::default()));

@@ -146,7 +146,7 @@ impl SshStore {
     }
 
     fn queue_of(&self, look: &mut Look) -> Result<Queue, StoreError> {
-        let hold = look.hold().map_err(|why| self.failed("read", &why))?;
+        let hold = look.hold();
         Ok(Queue { hold, tickets: std::mem::take(&mut look.tickets) })
     }
 
@@ -277,7 +277,7 @@ impl Store for SshStore {
 
     async fn set_hold(&self, from: Option<&Hold>, to: Option<&Hold>) -> Result<bool, StoreError> {
         let look = self.see("queue").await?;
-        if look.hold().map_err(|why| self.failed("read", &why))?.as_ref() != from {
+        if look.hold().as_ref() != from {
             return Ok(false);
         }
         let coded = |bytes: Option<&[u8]>| bytes.map_or_else(|| "-".to_owned(), to_base64);
@@ -287,7 +287,7 @@ impl Store for SshStore {
             Ok(output) => Ok(output.stdout_text() == "replaced"),
             // It may have been done although nobody said so.
             Err(error) => match self.see("queue").await.map(|look| look.hold()) {
-                Ok(Ok(now)) if now.as_ref() == to && to != from => Ok(true),
+                Ok(now) if now.as_ref() == to && to != from => Ok(true),
                 _ => Err(error),
             },
         }
