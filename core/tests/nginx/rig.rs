@@ -225,7 +225,8 @@ impl Written {
         eventually("nginx starts", || {
             let ended = rig.nginx.try_wait().unwrap();
             assert!(ended.is_none(), "nginx ended: {}", read_log());
-            TcpStream::connect(("127.0.0.1", rig.probe_port())).is_ok()
+            // It opens its ports one after the other.
+            [rig.probe_port(), rig.front].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         });
         rig
     }
