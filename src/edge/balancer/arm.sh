@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154 # current: `own` sets it
 # arm.sh DIR N JOURNAL HASH WAIT AFTER SUM: from now on in AFTER hundredths of a second, current goes back from gen/N to
 # gen/N+1 (which hashes to HASH) by itself. The script that does it comes on stdin and hashes to SUM.
 set -eu
@@ -20,39 +21,26 @@ up=${up%.*}${up#*.}
 read -r boot </proc/sys/kernel/random/boot_id
 token=$up.$$
 run=$store/run-$n-$token
-mkdir -p "$run"
+mkdir -p "$store"
+for_now "$run" 755
 cat >"$run/script"
 if [ "$(sha256sum <"$run/script" | cut -c 1-64)" != "$sum" ]; then
-    rm -rf "$run"
     printf 'the script of the way back did not arrive whole\n' >&2
     exit 1
 fi
 : >"$run/timer"
 
-# no KIND DETAIL: refused, and nothing is left of this run.
-no() {
-    rm -rf "$run"
-    refused "$@"
-}
-
-[ -e "$live/.lock" ] || : >>"$live/.lock"
-exec 9<"$live/.lock"
-flock -w "$wait" 9 || no locked "$live/.lock"
-current=$(number_of "$live")
-[ "$current" != unknown ] || no unknown_current "$(readlink "$live/current" || :)"
-owner=$(journal_of "$live/current")
-[ -z "$owner" ] || [ "$owner" = "$journal" ] || no foreign "$owner current"
+own "$live" "$journal" "$wait"
 # What is committed already is never armed: it may have been confirmed.
 if [ "$current" != none ] && [ "$current" -ge "$n" ]; then
-    no fenced "$current"
+    refused fenced "$current"
 fi
 for k in "$n" "$back"; do
-    [ -d "$live/gen/$k" ] || no missing "$k"
-    owner=$(journal_of "$live/gen/$k")
-    [ "$owner" = "$journal" ] || no foreign "${owner:--} gen/$k"
+    [ -d "$live/gen/$k" ] || refused missing "$k"
+    same_owner "$live" "$k" "$journal"
 done
 found=$(hash_of "$live/gen/$back")
-[ "$found" = "$hash" ] || no differs "$back $found"
+[ "$found" = "$hash" ] || refused differs "$back $found"
 
 # What may still go back is the current generation alone, and this one once it is committed.
 forget_below "$live" "$n" "$current"
@@ -62,6 +50,8 @@ done
 deadline=$(($(date +%s) + (after + 99) / 100))
 printf '%s %s %s %s %s %s %s\n' "$journal" "$back" "$hash" "$token" "$boot" $((up + after)) "$deadline" >"$store/.new-$n"
 sync "$run/script" "$run" "$store/.new-$n"
+# From the order on it is what goes back.
+kept
 mv -T "$store/.new-$n" "$store/$n"
 sync "$store" "$live"
 exec 9<&-
@@ -135,7 +125,8 @@ if by_at; then how="$how at"; fi
 how=${how# }
 if [ -z "$how" ]; then
     flock -w "$wait" "$live/.lock" rm -f "$store/$n" || :
-    no no_timer
+    rm -rf "$run"
+    refused no_timer
 fi
 printf '%s\n' "$how" >"$run/how"
 sync "$run"/* "$run"

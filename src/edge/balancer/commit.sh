@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154 # current: `own` sets it
 # commit.sh DIR N JOURNAL HASH WAIT ARMED: live/current -> gen/N by rename, only to a higher number of the same journal.
 # ARMED yes: and only while N would go back by itself.
 set -eu
@@ -12,18 +13,12 @@ live=$dir/live
 [ -d "$live/gen" ] || refused no_dirs "$live/gen"
 [ -w "$live" ] || no_right write "$live"
 
-[ -e "$live/.lock" ] || : >>"$live/.lock"
-lock "$live/.lock" "$wait"
-current=$(number_of "$live")
-[ "$current" != unknown ] || refused unknown_current "$(readlink "$live/current" || :)"
-owner=$(journal_of "$live/current")
-[ -z "$owner" ] || [ "$owner" = "$journal" ] || refused foreign "$owner current"
+own "$live" "$journal" "$wait"
 if [ "$current" != none ] && [ "$current" -gt "$n" ]; then
     refused fenced "$current"
 fi
 [ -d "$live/gen/$n" ] || refused missing "$n"
-owner=$(journal_of "$live/gen/$n")
-[ "$owner" = "$journal" ] || refused foreign "${owner:--} gen/$n"
+same_owner "$live" "$n" "$journal"
 found=$(hash_of "$live/gen/$n")
 [ "$found" = "$hash" ] || refused differs "$n $found"
 if [ "$current" != "$n" ]; then

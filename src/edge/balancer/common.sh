@@ -90,10 +90,45 @@ number_of() {
     fi
 }
 
+# for_now DIR [MODE]: makes DIR, which is gone when this script ends, by itself or by a signal. After it a script may say in
+# `undo` what else must be put back then. The signals are caught before there is anything to remove, and kept off while
+# it is removed, so that none falls in between.
+for_now() {
+    temporary=$1
+    trap cleared EXIT
+    trap 'cleared; exit 1' HUP INT TERM
+    mkdir -m "${2:-700}" "$temporary"
+}
+undo() { :; }
+cleared() {
+    trap '' HUP INT TERM
+    trap - EXIT
+    rm -rf "$temporary"
+    undo
+}
+# kept: what for_now made stays.
+kept() { trap - EXIT HUP INT TERM; }
+
 # lock FILE SECONDS: holds FILE until this script ends; waits at most SECONDS.
 lock() {
     [ -e "$1" ] || refused no_dirs "$1"
     [ -r "$1" ] || no_right read "$1"
     exec 9<"$1"
     flock -w "$2" 9 || refused locked "$1"
+}
+
+# own LIVE JOURNAL SECONDS: holds the lock of the trees, and sets $current. Refused where they are another journal's.
+own() {
+    [ -e "$1/.lock" ] || : >>"$1/.lock"
+    lock "$1/.lock" "$3"
+    current=$(number_of "$1")
+    [ "$current" != unknown ] || refused unknown_current "$(readlink "$1/current" || :)"
+    owner=$(journal_of "$1/current")
+    [ -z "$owner" ] || [ "$owner" = "$2" ] || refused foreign "$owner current"
+}
+
+# same_owner LIVE K JOURNAL: refused unless gen/K is this journal's.
+same_owner() {
+    owner=$(journal_of "$1/gen/$2")
+    [ "$owner" = "$3" ] || refused foreign "${owner:--} gen/$2"
 }

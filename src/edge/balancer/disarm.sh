@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154 # current: `own` sets it
 # disarm.sh DIR N JOURNAL WAIT: gen/N stays. Says `state` disarmed, already, reverted SECONDS-AGO, or superseded CURRENT.
 set -eu
 dir=$1
@@ -10,12 +11,7 @@ store=$live/.revert
 [ -d "$live/gen" ] || refused no_dirs "$live/gen"
 [ -w "$live" ] || no_right write "$live"
 
-[ -e "$live/.lock" ] || : >>"$live/.lock"
-lock "$live/.lock" "$wait"
-current=$(number_of "$live")
-[ "$current" != unknown ] || refused unknown_current "$(readlink "$live/current" || :)"
-owner=$(journal_of "$live/current")
-[ -z "$owner" ] || [ "$owner" = "$journal" ] || refused foreign "$owner current"
+own "$live" "$journal" "$wait"
 state=already
 if [ -e "$store/$n" ]; then state=disarmed; fi
 case $current in

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154 # current: `own` sets it
 # prepare.sh DIR JOURNAL KEEP WAIT (N HASH)…: the trees on stdin (a tar of N/…) to live/gen/N, durable, not yet current.
 set -eu
 dir=$1
@@ -12,9 +13,8 @@ gen=$live/gen
 [ -w "$gen" ] || no_right write "$gen"
 
 # Unpacked before the lock is taken: a slow line must not hold others up.
-tmp=$(mktemp -d "$gen/.tmp-XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
+tmp=$gen/.tmp-$$-$(date +%s)
+for_now "$tmp"
 tar -x -f - --no-same-owner --no-same-permissions -C "$tmp"
 # Whatever modes arrived and whatever the umask is; directories that cannot be entered first.
 chmod -R u+rwX "$tmp"
@@ -32,12 +32,7 @@ done
 # Bottom-up, so that no directory is durable before what it names.
 find "$tmp" -depth ! -type l -print0 | xargs -0 sync
 
-[ -e "$live/.lock" ] || : >>"$live/.lock"
-lock "$live/.lock" "$wait"
-current=$(number_of "$live")
-[ "$current" != unknown ] || refused unknown_current "$(readlink "$live/current" || :)"
-owner=$(journal_of "$live/current")
-[ -z "$owner" ] || [ "$owner" = "$journal" ] || refused foreign "$owner current"
+own "$live" "$journal" "$wait"
 
 # Every refusal comes before the first change.
 # shellcheck disable=SC2086 # numbers and hashes: words without blanks
@@ -48,8 +43,7 @@ while [ $# -gt 0 ]; do
         refused fenced "$current"
     fi
     if [ -e "$gen/$n" ] || [ -L "$gen/$n" ]; then
-        owner=$(journal_of "$gen/$n")
-        [ "$owner" = "$journal" ] || refused foreign "${owner:--} gen/$n"
+        same_owner "$live" "$n" "$journal"
         if [ "$n" = "$current" ] && [ "$(hash_of "$gen/$n")" != "$2" ]; then
             refused current_differs "$n"
         fi
@@ -96,7 +90,14 @@ for n in $(find "$gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*'
         away "$gen/$n" || :
     fi
 done
-# What killed runs left behind.
-find "$gen" -mindepth 1 -maxdepth 1 -name '.tmp-*' -mmin +60 -exec rm -rf {} + || :
+# What killed runs left behind: of a process that is gone, or very old where processes are hidden from one another.
+for rest in "$gen"/.tmp-*; do
+    pid=${rest#"$gen"/.tmp-}
+    if [ -d "/proc/${pid%%-*}" ] || [ ! -d "/proc/$$" ]; then
+        find "$rest" -maxdepth 0 -mmin +60 -exec rm -rf {} + 2>/dev/null || :
+    else
+        rm -rf "$rest" || :
+    fi
+done
 printf 'current %s\n' "$current"
 printf 'done\n'

@@ -12,9 +12,8 @@ trial=$5
 test=$6
 [ -d "$dir/live/gen" ] || refused no_dirs "$dir/live/gen"
 
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
+tmp=$(mktemp -u -d)
+for_now "$tmp"
 tar -x -f - --no-same-owner -C "$tmp"
 for name in http.conf server.conf nginx.conf; do
     if [ ! -s "$tmp/$name" ]; then
@@ -62,7 +61,10 @@ for name in http.conf server.conf; do
     fi
 done
 # From the first rename on, whatever goes wrong puts the earlier files back.
-trap 'put_back; forget; rm -rf "$tmp"' EXIT
+undo() {
+    put_back
+    forget
+}
 for name in http.conf server.conf; do
     if ! cmp -s "$tmp/$name" "$dir/$name"; then
         rooted mv -T "$dir/.$name.new" "$dir/$name"
@@ -72,9 +74,8 @@ sync "$dir"
 code=0
 tried "$test" || code=$?
 if [ "$code" != 0 ]; then
-    put_back
-    forget
-    trap 'rm -rf "$tmp"' EXIT
+    undo
+    undo() { :; }
     [ "$code" != 77 ] || no_right "$test"
     # Does it fail without our files too? Then it is not they that are wrong.
     if tried "$test" 2>/dev/null; then
@@ -82,6 +83,6 @@ if [ "$code" != 0 ]; then
     fi
     refused test_before
 fi
-trap 'rm -rf "$tmp"' EXIT
+undo() { :; }
 printf 'written %s\n' "$change"
 printf 'done\n'

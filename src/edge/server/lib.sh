@@ -24,8 +24,11 @@ stop() {
 # shellcheck disable=SC2317 # upload.sh has its own
 cleanup() { :; }
 free_kib() { LC_ALL=C df -Pk "$1" 2>/dev/null | awk 'END { print $4 }' || :; }
+# Also when a signal ends the script; one that falls into its end changes nothing.
 on_exit() {
-    status=$?
+    status=${1:-$?}
+    trap '' HUP INT TERM
+    trap - EXIT
     free=$(free_kib "$root")
     cleanup
     if [ "$status" != 0 ] && [ "$status" != 90 ] && [ "${free:-64}" -lt 64 ]; then

@@ -48,9 +48,9 @@ share() {
 
 need sha256sum tar
 still_mine
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'on_exit 129' HUP
+trap 'on_exit 130' INT
+trap 'on_exit 143' TERM
 cleanup
 cat >"$part"
 got=$(sha256sum <"$part")

@@ -2,6 +2,10 @@
 
 use std::io::Write as _;
 
+use std::os::unix::process::CommandExt as _;
+
+use nix::{sys::signal::Signal, unistd::Pid};
+
 use super::*;
 
 #[test]
@@ -175,7 +179,7 @@ fn a_kill_in_the_middle_of_preparing_leaves_a_state_that_the_next_run_finishes()
     let hash = tree(&mut tar, 2, OURS, Some(50));
     let bytes = tar.into_inner().unwrap();
     let args = [site.path(), OURS, "6", "5", "2", &hash];
-    let mut child = command(script::PREPARE, &args).spawn().unwrap();
+    let mut child = command(script::PREPARE, &args).process_group(0).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&bytes[..bytes.len() / 2]).unwrap();
     let bound = std::time::Instant::now() + std::time::Duration::from_secs(5);
@@ -183,13 +187,40 @@ fn a_kill_in_the_middle_of_preparing_leaves_a_state_that_the_next_run_finishes()
         assert!(std::time::Instant::now() < bound, "the script did not begin");
         std::thread::yield_now();
     }
-    child.kill().unwrap();
+    signal(&child, Signal::SIGKILL);
     child.wait().unwrap();
     drop(stdin);
     assert_eq!(site.current(), "gen/1");
     assert_eq!(site.gens(), [1]);
     site.prepare(&[(2, Some(50))]).done();
+    assert_eq!(site.half_made(), Vec::<String>::new(), "the next run removes what it left");
     site.commit(2, Some(50)).done();
+}
+
+/// The script and all that it started.
+fn signal(child: &std::process::Child, signal: Signal) {
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::killpg(group, signal).unwrap();
+}
+
+#[test]
+fn ended_at_any_moment_preparing_leaves_nothing_half_made() {
+    let site = Site::new();
+    let mut tar = tar::Builder::new(Vec::new());
+    let hash = tree(&mut tar, 1, OURS, Some(50));
+    let bytes = tar.into_inner().unwrap();
+    let args = [site.path(), OURS, "6", "5", "1", &hash];
+    let mut ended_early = 0;
+    for moment in 0..60 {
+        let mut child = command(script::PREPARE, &args).process_group(0).spawn().unwrap();
+        // Its pipe is wide enough for all of it.
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        std::thread::sleep(std::time::Duration::from_micros(moment * 700));
+        signal(&child, Signal::SIGTERM);
+        ended_early += u32::from(!child.wait().unwrap().success());
+        assert_eq!(site.half_made(), Vec::<String>::new(), "after {moment} × 0.7 ms");
+    }
+    assert!(ended_early > 5, "only {ended_early} were ended before they were done");
 }
 
 #[test]

@@ -157,6 +157,11 @@ impl Site {
         std::fs::read_link(self.live("current")).map(|l| l.display().to_string()).unwrap_or_else(|_| "none".into())
     }
 
+    /// What stands beside the generations.
+    fn half_made(&self) -> Vec<String> {
+        names(&self.live("gen")).into_iter().filter(|name| name.starts_with('.')).collect()
+    }
+
     fn look(&self) -> Answer {
         run(script::LOOK, &[self.path()], b"").done()
     }
