@@ -172,7 +172,9 @@ fn asked(inventory: &Inventory, command: Cmd) -> Result<(Asked, bool, Patience),
         // `dispatch` sends every other command elsewhere.
         _ => return Err(CliError::usage("this command changes no site", "`bg --help`")),
     };
-    Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded, despite_hold: false }))
+    // A confirmation keeps what is, and without it the traffic would move.
+    let despite_hold = matches!(asked, Asked::Confirm);
+    Ok((asked, change.dry_run, Patience { wait: change.wait, skip_superseded, despite_hold }))
 }
 
 /// `--revert-after`, in milliseconds.

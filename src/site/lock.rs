@@ -69,8 +69,7 @@ impl Site {
             }
             self.interrupted.load(Ordering::SeqCst)
         };
-        let patience = journal::Patience { despite_hold: self.despite_hold.load(Ordering::SeqCst), ..self.patience };
-        let taken = place.turn(patience, &mut waiting).await;
+        let taken = place.turn(self.patience, &mut waiting).await;
         self.waits.store(false, Ordering::SeqCst);
         taken.map_err(not_opened)?;
         if has_waited {
@@ -120,14 +119,8 @@ impl Site {
         if self.has_lock.load(Ordering::SeqCst) {
             return Ok(reading.state);
         }
-        match reading.queue.hold {
-            Some(hold) if hold.copy_of.is_some() && !dry_run => {
-                return Err(not_opened(OpenError::Held(Box::new(hold))));
-            }
-            Some(hold) if !dry_run && !self.despite_hold.load(Ordering::SeqCst) => {
-                return Err(not_opened(OpenError::Held(Box::new(hold))));
-            }
-            _ => {}
+        if let Some(hold) = reading.queue.hold.filter(|hold| !dry_run && self.patience.is_stopped_by(hold)) {
+            return Err(not_opened(OpenError::Held(Box::new(hold))));
         }
         if reading.queue.tickets.is_empty() {
             return Ok(reading.state);

@@ -14,10 +14,7 @@ mod sync;
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -59,8 +56,6 @@ pub struct Site {
     contents: Mutex<HashMap<PathBuf, Content>>,
     /// Whether a dry run assumes that what went back by itself was recorded, and followed everywhere.
     assumes_reverted: AtomicBool,
-    /// Whether the lock by hand is no matter: a confirmation keeps what is, and without it the traffic would move.
-    despite_hold: AtomicBool,
     world: Live,
 }
 
@@ -126,22 +121,8 @@ impl Site {
         };
         let store = journal::store(&inventory.journal, &base, ssh_settings(&inventory, &base));
         let patience = Patience::default();
-        let (has_lock, waits, contents) = Default::default();
-        let (assumes_reverted, despite_hold) = Default::default();
-        Site {
-            inventory,
-            base,
-            cwd,
-            interrupted,
-            store,
-            patience,
-            has_lock,
-            waits,
-            contents,
-            assumes_reverted,
-            despite_hold,
-            world,
-        }
+        let (has_lock, assumes_reverted, waits, contents) = Default::default();
+        Site { inventory, base, cwd, interrupted, store, patience, has_lock, assumes_reverted, waits, contents, world }
     }
 
     /// The same, waiting for the site's lock.
@@ -165,7 +146,6 @@ impl Site {
 
     async fn in_turn(&self, asked: Asked, dry_run: bool) -> Result<Finished, Outcome> {
         let asked = self.labelled(asked)?;
-        self.despite_hold.store(matches!(asked, Asked::Confirm), Ordering::SeqCst);
         if self.patience.wait.is_some() && !dry_run && asked.takes_the_lock() {
             self.lock_first(&asked).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bluegreen_core::lock::{Queue, Queued, Ticket, Turn};
+use bluegreen_core::lock::{Hold, Queue, Queued, Ticket, Turn};
 
 use super::{
     open::OpenError,
@@ -22,6 +22,13 @@ pub struct Patience {
     pub skip_superseded: bool,
     /// The lock by hand is no matter to it: it keeps what is, and begins nothing.
     pub despite_hold: bool,
+}
+
+impl Patience {
+    /// Whether the lock by hand stands in its way. An unfinished copy stands in everybody's.
+    pub fn is_stopped_by(&self, hold: &Hold) -> bool {
+        hold.copy_of.is_some() || !self.despite_hold
+    }
 }
 
 /// How it stands for whoever waits, each time that the queue was looked at.
@@ -97,7 +104,7 @@ impl Place<'_> {
                 Err(error) => return Err(error.into()),
             };
             answered = Instant::now();
-            if let Some(hold) = queue.hold.as_ref().filter(|hold| hold.copy_of.is_some() || !patience.despite_hold) {
+            if let Some(hold) = queue.hold.as_ref().filter(|hold| patience.is_stopped_by(hold)) {
                 return Err(OpenError::Held(Box::new(hold.clone())));
             }
             let newer = queue.overtaken_by(&self.id).filter(|_| patience.skip_superseded);
