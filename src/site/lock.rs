@@ -129,6 +129,16 @@ impl Site {
     }
 }
 
+/// What to do about a journal that cannot be read, as a sentence without its full stop.
+pub fn unread_hint(error: &OpenError) -> String {
+    match error {
+        OpenError::Damaged { .. } => {
+            "Bring back a copy of the journal from a backup, or mend that line by hand; nothing else is lost".to_owned()
+        }
+        _ => "See to where the journal is".to_owned(),
+    }
+}
+
 /// Why the journal was not opened, and what to do about it.
 pub(super) fn not_opened(error: OpenError) -> Outcome {
     let (exit, hint) = match &error {

@@ -27,6 +27,7 @@ use bluegreen_core::{
 use nix::unistd::{Uid, User, gethostname};
 
 pub use commands::{Asked, Move};
+pub use lock::unread_hint;
 pub use release::Wanted;
 pub use revert::{said_back, went_back};
 

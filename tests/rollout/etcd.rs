@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     desk::{SOON, bg, hold_restarts, journal, kill_at, small, start_until, status, untouched, world},
-    shared::Desk,
+    shared::{Desk, serves_blue},
 };
 
 fn in_etcd(etcd: &Etcd) -> Playground {
@@ -87,6 +87,7 @@ fn without_etcd_nothing_is_begun_and_what_was_open_is_finished_when_it_is_back()
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(seen["journal"].as_str().unwrap().contains("no member of etcd answered"), "{seen:#}");
     assert_eq!(seen["pools"]["web"]["green"][0]["release"], "v2", "{seen:#}");
+    serves_blue(&seen);
     assert!(ran.took < Duration::from_secs(10), "{ran}");
 
     etcd.restart(0).unwrap();

@@ -154,6 +154,11 @@ fn a_damaged_journal_stops_with_its_line_and_a_torn_end_goes_on() {
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(seen["journal"].as_str().unwrap().contains("line 4"), "{seen:#}");
     assert_eq!(seen["pools"]["web"]["blue"][0]["healthy"], true, "{seen:#}");
+    let text = bg(&site, "status", 1).stdout;
+    for said in ["traffic   both halves, as every balancer's own tree says", "serves: both halves (the journal `"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(text.contains("Bring back a copy of the journal"), "{text}");
 
     let torn = format!("{whole}{}", &lines[3][..lines[3].len() / 2]);
     fs::write(journal_file(&site), &torn).unwrap();

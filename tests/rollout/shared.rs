@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bg_playground::Playground;
+use bg_playground::{Playground, Running, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -54,8 +54,29 @@ fn shared(host: &str) -> (Playground, PathBuf) {
     (site, dir)
 }
 
+/// The processes that a command has started for a host.
+fn children_for(running: &Running, host: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{}/task", running.pid())).into_iter().flatten().flatten();
+    let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let children: Vec<String> =
+        children.flat_map(|pids| pids.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let line = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let lines = children.iter().map(line).map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines.filter(|line| line.split('\0').any(|word| word == host)).collect()
+}
+
 fn is_empty(dir: &Path) -> bool {
     fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
+}
+
+/// Without the journal, what is served is what the balancer's tree says, and the releases are the servers' markers'.
+#[track_caller]
+pub fn serves_blue(seen: &Value) {
+    assert_eq!((&seen["stage"], &seen["interrupted"], &seen["next"]), (&json!(null), &json!(null), &json!([])));
+    assert_eq!((&seen["traffic"]["mode"], &seen["balancers"][0]["traffic"]), (&json!("split"), &seen["traffic"]));
+    let shares = seen["traffic"]["segments"].as_array().unwrap();
+    assert!(!shares.is_empty() && shares.iter().all(|share| share["green_percent"] == 0.0), "{seen:#}");
+    assert_eq!(seen["releases"]["green"], "v2", "{seen:#}");
 }
 
 #[test]
@@ -100,7 +121,10 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     let hold = hold_restarts(&site);
     let deploy = start_until(&site, "deploy --release v2", 4);
     let before = journal(&site);
+    assert!(!children_for(&deploy, "web1").is_empty());
     site.stop_sshd("web1").unwrap();
+    // It has seen that, before it has something to append.
+    until(SOON, "the end of its connection", || children_for(&deploy, "web1").is_empty().then_some(())).unwrap();
     fs::remove_file(hold).unwrap();
     let ran = deploy.wait(SOON).unwrap();
     assert!(ran.expect(5).stderr.contains("lost the lock of the journal `ssh:web1:"), "{ran}");
@@ -115,6 +139,7 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     assert!(seen["journal"].as_str().unwrap().contains("`web1` is unreachable"), "{seen:#}");
     assert_eq!(seen["pools"]["web"]["green"][0]["release"], "v2", "{seen:#}");
     assert_eq!(seen["balancers"][0]["reachable"], true, "{seen:#}");
+    serves_blue(&seen);
 
     site.start_sshd("web1").unwrap();
     assert_eq!(status(&site)["interrupted"]["step"], "activate v2 on green");

@@ -11,10 +11,12 @@ use bluegreen_core::{
         State, Step,
         explain::{self, Explained, explain},
     },
+    traffic::Traffic,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::error::Elapsed;
 
+use super::{report, serves};
 use crate::edge::{
     balancer::{Balancers, Current, Error, Look, Standing, TrafficSeen},
     check::conf_differences,
@@ -53,8 +55,11 @@ pub struct BalancerSeen {
     pub generation: Option<u64>,
     /// Whether the contents of its tree and of its configuration are the intended ones.
     pub in_sync: Option<bool>,
-    /// What differs.
+    /// What differs; while no journal says what is intended, what it serves.
     pub note: Option<String>,
+    /// What its whole tree says, whoever's it is.
+    #[serde(serialize_with = "as_traffic")]
+    pub traffic: Option<Traffic>,
 }
 
 /// One pool's servers.
@@ -83,6 +88,10 @@ struct Server {
     shown: PlaceSeen,
     /// For whoever explains an interrupted command.
     fact: explain::PlaceSeen,
+}
+
+fn as_traffic<S: Serializer>(traffic: &Option<Traffic>, serializer: S) -> Result<S::Ok, S::Error> {
+    traffic.as_ref().map(report::traffic).serialize(serializer)
 }
 
 /// A server with its half and pool.
@@ -182,13 +191,16 @@ impl Asking<'_> {
         let wrong = self.state.filter(|state| state.stage.is_some()).map(|state| self.differs(look, state));
         let in_sync = wrong.as_ref().map(Option::is_none);
         let note = wrong.unwrap_or_else(|| self.foreign(look));
-        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note }
+        let traffic = serves::traffic(look);
+        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note, traffic }
     }
 
-    /// What stands on a balancer while the journal knows of no site: the work of another journal, or of one that is lost.
+    /// What stands on a balancer while the journal knows of no site: the work of another journal, or of one that is lost or
+    /// cannot be read.
     fn foreign(&self, look: &Look) -> Option<String> {
+        let Some(state) = self.state else { return Some(serves::said(look)) };
         let TrafficSeen::Said(said) = &look.traffic else { return None };
-        let ours = self.state.is_none_or(|state| state.journal.as_ref() == Some(&said.journal));
+        let ours = state.journal.as_ref() == Some(&said.journal);
         let rollout = said.rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
         (!ours).then(|| format!("its tree is of another journal, `{}`{rollout}: {}", said.journal, said.traffic))
     }
@@ -326,5 +338,5 @@ fn short(verdict: &Verdict) -> Result<(), String> {
 }
 
 fn unreached(host: String, why: String) -> BalancerSeen {
-    BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why) }
+    BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why), traffic: None }
 }

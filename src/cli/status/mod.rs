@@ -5,6 +5,7 @@ mod lock;
 mod recent;
 mod report;
 mod revert;
+mod serves;
 mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 
 use self::{
     ask::{Asking, ROUND},
-    report::{Journal, Report},
+    report::{Blind, Journal, Report},
     revert::{Looked, revert},
 };
 use super::{
@@ -27,10 +28,10 @@ use super::{
 use crate::{
     edge::{
         host::{Hosts, SshSettings},
-        journal::{Store, read},
+        journal::{OpenError, Store, parse},
     },
     engine::Exit,
-    site::ssh_settings,
+    site::{ssh_settings, unread_hint},
 };
 
 /// Between two drawings of `--watch`, when the journal tells of no change before.
@@ -66,7 +67,7 @@ async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &H
         let report = report(located, store, hosts).await;
         let is_read = show(context, &report, watch);
         if !watch || !is_read {
-            return Some(if report.is_journal_readable { Exit::Done } else { Exit::Failed });
+            return Some(if report.blind == Some(Blind::Unreadable) { Exit::Failed } else { Exit::Done });
         }
         store.changed(PAUSE).await;
     }
@@ -94,16 +95,37 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
 }
 
 async fn read_journal(store: &dyn Store) -> Journal {
-    let reading = async { read(store).await.map_err(|error| error.to_string()) };
-    let late = || Err(format!("the journal was not read within {} s", ROUND.as_secs()));
-    match timeout(ROUND, reading).await.unwrap_or_else(|_| late()) {
-        Ok(reading) => Journal {
-            recent: recent::changes(&reading.entries, Timestamp::now()),
-            state: Some(reading.state),
-            queue: reading.queue,
-            problem: reading.warning,
+    let unread = |queue, problem, hint| Journal {
+        state: None,
+        queue,
+        problem: Some(problem),
+        hint: Some(hint),
+        recent: Vec::new(),
+    };
+    let of = |error: OpenError| (error.to_string(), unread_hint(&error));
+    let (queue, bytes) = match timeout(ROUND, store.look()).await {
+        Ok(Ok(looked)) => looked,
+        Ok(Err(error)) => {
+            let (problem, hint) = of(error.into());
+            return unread(Queue::default(), problem, hint);
+        }
+        Err(_) => {
+            let problem = format!("the journal `{}` was not read within {} s", store.name(), ROUND.as_secs());
+            return unread(Queue::default(), problem, "See to where it is, and to the line to it".to_owned());
+        }
+    };
+    match parse(&store.name(), &bytes) {
+        Ok(records) => Journal {
+            recent: recent::changes(&records.entries, Timestamp::now()),
+            state: Some(records.state),
+            queue,
+            problem: records.warning,
+            hint: None,
         },
-        Err(error) => Journal { state: None, queue: Queue::default(), problem: Some(error), recent: Vec::new() },
+        Err(error) => {
+            let (problem, hint) = of(error);
+            unread(queue, problem, hint)
+        }
     }
 }
 

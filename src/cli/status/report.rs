@@ -14,6 +14,7 @@ use super::{
     lock::{Gone, Lock},
     recent::Change,
     revert::Revert,
+    serves,
 };
 
 /// The document of `status --json`.
@@ -54,9 +55,12 @@ pub struct Report {
     pub moved: Option<Gone>,
     /// What changed in the last hour.
     pub recent: Vec<Change>,
-    /// Whether the journal could be read.
+    /// Why no journal says where the site stands, though the hosts may say something.
     #[serde(skip)]
-    pub is_journal_readable: bool,
+    pub blind: Option<Blind>,
+    /// For people: what that means for them, and what to do.
+    #[serde(skip)]
+    pub then: Option<String>,
     /// For people: the traffic in words.
     #[serde(skip)]
     pub traffic_words: Option<String>,
@@ -134,6 +138,29 @@ pub struct NotPutBack {
     pub said: String,
 }
 
+/// Why no journal says where the site stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blind {
+    /// It cannot be read.
+    Unreadable,
+    /// There is none, and the hosts belong to one.
+    Lost,
+}
+
+impl Blind {
+    /// As the reason for the stage not being known.
+    pub fn because(self) -> &'static str {
+        match self {
+            Blind::Unreadable => "its journal cannot be read",
+            Blind::Lost => "its journal is not here",
+        }
+    }
+}
+
+/// What follows from a journal that cannot be read.
+const UNTIL_IT_CAN: &str = "Until it can be read, nobody knows what is intended or whether a command is open, and every command \
+                            that changes the site is refused; the site goes on serving what the balancers say";
+
 /// What the journal says, as far as it can be read.
 pub struct Journal {
     /// What replaying it gives.
@@ -142,6 +169,8 @@ pub struct Journal {
     pub queue: Queue,
     /// What is wrong with it, in words.
     pub problem: Option<String>,
+    /// What to do about that, where it cannot be read: a sentence.
+    pub hint: Option<String>,
     /// What changed in the last hour.
     pub recent: Vec<Change>,
 }
@@ -159,14 +188,26 @@ impl Report {
         let is_lost = state.is_some_and(|state| state.journal.is_none())
             && (seen.balancers.iter().any(|balancer| balancer.generation.is_some()) || has_release(&seen.pools));
         let lost = "there is none here, but the hosts belong to one: bring it back before anything else";
+        let blind = match state {
+            None => Some(Blind::Unreadable),
+            Some(_) if is_lost => Some(Blind::Lost),
+            Some(_) => None,
+        };
+        let then = journal.hint.map(|hint| format!("{UNTIL_IT_CAN}. {hint}"));
+        // Where nothing says what is intended, what is served is what the balancers say.
+        let (shown, traffic_words) = match known {
+            Some(state) => (Some(state.wanted().clone()), state.wanted().to_string()),
+            None if blind.is_some() => serves::together(&seen.balancers),
+            None => (None, String::new()),
+        };
         Report {
             site: site.to_owned(),
             inventory: inventory.to_owned(),
             stage: state.and_then(|state| state.stage),
             rollout: state.and_then(|state| Some(format!("r{}", state.rollout.as_ref()?.number))),
             releases: Releases { blue: release(Half::Blue), green: release(Half::Green) },
-            traffic: known.map(|state| traffic(state.wanted())),
-            traffic_words: known.map(|state| state.wanted().to_string()),
+            traffic: shown.as_ref().map(traffic),
+            traffic_words: Some(traffic_words).filter(|_| known.is_some() || blind.is_some()),
             pools: seen.pools,
             balancers: seen.balancers,
             lock: Lock::of(&journal.queue),
@@ -174,7 +215,8 @@ impl Report {
             interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, seen.explained?)),
             next: state.filter(|_| idle && !held && !is_lost).map(next).unwrap_or_default(),
             revert: None,
-            is_journal_readable: journal.state.is_some(),
+            blind,
+            then,
             under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
             moved,
@@ -193,7 +235,8 @@ fn as_map<S: Serializer>(pools: &[(String, PoolSeen)], serializer: S) -> Result<
     serializer.collect_map(pools.iter().map(|(name, pool)| (name, pool)))
 }
 
-fn traffic(traffic: &Traffic) -> Value {
+/// Who gets which half, as the contract's JSON says it.
+pub fn traffic(traffic: &Traffic) -> Value {
     match traffic {
         Traffic::Both => json!({ "mode": "both" }),
         Traffic::Split { segments, .. } => {

@@ -29,10 +29,10 @@ pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
 }
 
 fn head(report: &Report, screen: Screen) -> Vec<String> {
-    let stage = match report.stage {
-        Some(stage) => stage.as_str(),
-        None if report.is_journal_readable => "not set up yet",
-        None => "in a stage that is not known, for its journal cannot be read",
+    let stage = match (report.stage, report.blind) {
+        (Some(stage), _) => stage.to_string(),
+        (None, Some(blind)) => format!("in a stage that is not known, for {}", blind.because()),
+        (None, None) => "not set up yet".to_owned(),
     };
     let rollout = report.rollout.as_ref().map(|rollout| format!(", rollout {rollout}")).unwrap_or_default();
     let name = screen.paint_out(&report.site, "1");
@@ -42,12 +42,12 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     if let Some(stage) = report.stage {
         lines.push(journey(stage, screen));
     }
-    lines.push(String::new());
-    if let Some(traffic) = &report.traffic_words {
-        lines.push(format!("traffic   {traffic}"));
+    if report.stage.is_none() && report.blind.is_none() {
+        return lines;
     }
-    if report.stage.is_none() && report.is_journal_readable {
-        return lines.into_iter().take(1).collect();
+    lines.push(String::new());
+    for (number, line) in report.traffic_words.iter().flat_map(|words| wrapped(words, 68)).enumerate() {
+        lines.push(format!("{:<10}{line}", if number == 0 { "traffic" } else { "" }));
     }
     let release = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
     lines.push(format!(
@@ -124,6 +124,9 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(problem) = &report.journal {
         lines.extend(wrapped(&format!("journal: {problem}"), 78));
+    }
+    if let Some(then) = &report.then {
+        lines.extend(wrapped(&screen.named(&format!("{then}.")), 78));
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
