@@ -9,6 +9,7 @@ use std::{
 };
 
 use bg_playground::{Playground, Running, until};
+use bluegreen_core::{lock::Hold, rollout::By};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -145,4 +146,45 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     assert_eq!(status(&site)["interrupted"]["step"], "activate v2 on green");
     bg(&site, "resume", 0);
     assert_eq!(status(&site)["stage"], "staged");
+}
+
+#[test]
+fn an_unfinished_copy_of_the_journal_says_nothing_but_what_the_hosts_say_and_how_to_finish_it() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    bg(&site, "deploy --release v2", 0);
+    let whole = journal(&site);
+    // As `journal copy` leaves it when it is killed while the deploy's records are written: in them a step is under way.
+    let lines: Vec<&str> = whole.lines().collect();
+    let half = lines.iter().rposition(|line| line.contains("\"event\":\"step_started\"")).unwrap();
+    let to = site.dir().join("shared");
+    let by = By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 };
+    let since = "2026-01-01T00:00:00Z".to_owned();
+    let hold = Hold { by, since, why: None, copy_of: Some("file:.bg/shop".to_owned()) };
+    fs::create_dir_all(&to).unwrap();
+    fs::write(to.join("journal.jsonl"), lines[..=half].join("\n") + "\n").unwrap();
+    fs::write(to.join("hold.json"), serde_json::to_string(&hold).unwrap()).unwrap();
+    site.edit_inventory(|text| text.replace("file:.bg/shop", "file:shared")).unwrap();
+
+    let seen = status(&site);
+    serves_blue(&seen);
+    assert_eq!(
+        (&seen["rollout"], &seen["recent"], &seen["releases"]["blue"]),
+        (&json!(null), &json!([]), &json!("v1"))
+    );
+    assert_eq!(seen["lock"]["copy_of"], "file:.bg/shop", "{seen:#}");
+    let text = bg(&site, "status", 0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "this journal is an unfinished copy of `file:.bg/shop` on the machine `desk`, begun by anna@desk",
+        "still is `file:.bg/shop` on the machine `desk`, unless that one says that it is closed",
+        "`bg journal copy file:.bg/shop file:shared` again finishes the copy",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("interrupted") && text.matches("unfinished copy").count() == 1, "{text}");
+
+    bg(&site, "journal copy file:.bg/shop file:shared", 0);
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], &seen["interrupted"], &seen["lock"]), (&json!("staged"), &json!(null), &json!(null)));
 }

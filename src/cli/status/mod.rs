@@ -10,7 +10,11 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
-use bluegreen_core::{half::Half, lock::Queue};
+use bluegreen_core::{
+    half::Half,
+    inventory::JournalLocation,
+    lock::{Hold, Queue},
+};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::time::timeout;
 
@@ -28,7 +32,7 @@ use super::{
 use crate::{
     edge::{
         host::{Hosts, SshSettings},
-        journal::{OpenError, Store, parse},
+        journal::{OpenError, Store, parse, words},
     },
     engine::Exit,
     site::{ssh_settings, unread_hint},
@@ -76,7 +80,8 @@ async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &H
 async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
     let names = all_hosts(located);
-    let (mut journal, _) = tokio::join!(read_journal(store), timeout(ROUND, hosts.connect(&names)));
+    let (mut journal, _) =
+        tokio::join!(read_journal(store, &located.inventory.journal), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let looks = ask::look(&inventory, hosts).await;
     let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
@@ -94,12 +99,14 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     Report { revert, ..report }
 }
 
-async fn read_journal(store: &dyn Store) -> Journal {
+/// `to`: its location, as the inventory says it.
+async fn read_journal(store: &dyn Store, to: &JournalLocation) -> Journal {
     let unread = |queue, problem, hint| Journal {
         state: None,
         queue,
         problem: Some(problem),
         hint: Some(hint),
+        is_copy: false,
         recent: Vec::new(),
     };
     let of = |error: OpenError| (error.to_string(), unread_hint(&error));
@@ -114,6 +121,16 @@ async fn read_journal(store: &dyn Store) -> Journal {
             return unread(Queue::default(), problem, "See to where it is, and to the line to it".to_owned());
         }
     };
+    if let Some(hold) = queue.hold.clone().filter(|hold| hold.copy_of.is_some()) {
+        return Journal {
+            state: None,
+            queue,
+            problem: Some(words::hold(&hold)),
+            hint: Some(finishes(&hold, to)),
+            is_copy: true,
+            recent: Vec::new(),
+        };
+    }
     match parse(&store.name(), &bytes) {
         Ok(records) => Journal {
             recent: recent::changes(&records.entries, Timestamp::now()),
@@ -121,12 +138,23 @@ async fn read_journal(store: &dyn Store) -> Journal {
             queue,
             problem: records.warning,
             hint: None,
+            is_copy: false,
         },
         Err(error) => {
             let (problem, hint) = of(error);
             unread(queue, problem, hint)
         }
     }
+}
+
+/// What leads on from an unfinished copy, as a sentence without its full stop.
+fn finishes(hold: &Hold, to: &JournalLocation) -> String {
+    let from = hold.copy_of.as_deref().unwrap_or_default();
+    format!(
+        "The site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \
+         balancers say. `bg journal copy {from} {to}` again finishes the copy",
+        words::place(from, &hold.by)
+    )
 }
 
 fn all_hosts(located: &Located) -> Vec<String> {

@@ -145,6 +145,8 @@ pub enum Blind {
     Unreadable,
     /// There is none, and the hosts belong to one.
     Lost,
+    /// It is an unfinished copy: what it says is not the whole.
+    Copy,
 }
 
 impl Blind {
@@ -153,6 +155,7 @@ impl Blind {
         match self {
             Blind::Unreadable => "its journal cannot be read",
             Blind::Lost => "its journal is not here",
+            Blind::Copy => "this is not its journal yet",
         }
     }
 }
@@ -169,8 +172,10 @@ pub struct Journal {
     pub queue: Queue,
     /// What is wrong with it, in words.
     pub problem: Option<String>,
-    /// What to do about that, where it cannot be read: a sentence.
+    /// What to do about that, where it cannot be read or is a copy: a sentence.
     pub hint: Option<String>,
+    /// Whether it is an unfinished copy, whose records are not looked at.
+    pub is_copy: bool,
     /// What changed in the last hour.
     pub recent: Vec<Change>,
 }
@@ -189,11 +194,12 @@ impl Report {
             && (seen.balancers.iter().any(|balancer| balancer.generation.is_some()) || has_release(&seen.pools));
         let lost = "there is none here, but the hosts belong to one: bring it back before anything else";
         let blind = match state {
+            None if journal.is_copy => Some(Blind::Copy),
             None => Some(Blind::Unreadable),
             Some(_) if is_lost => Some(Blind::Lost),
             Some(_) => None,
         };
-        let then = journal.hint.map(|hint| format!("{UNTIL_IT_CAN}. {hint}"));
+        let then = journal.hint.map(|hint| if journal.is_copy { hint } else { format!("{UNTIL_IT_CAN}. {hint}") });
         // Where nothing says what is intended, what is served is what the balancers say.
         let (shown, traffic_words) = match known {
             Some(state) => (Some(state.wanted().clone()), state.wanted().to_string()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bluegreen_core::{
     lock::{Hold, Ticket},
-    rollout::Moved,
+    rollout::{By, Moved},
 };
 use jiff::Timestamp;
 
@@ -34,13 +34,21 @@ pub fn ticket(ticket: &Ticket) -> String {
     format!("{ticket}, since {}", since(&ticket.since))
 }
 
+/// Where a journal is, as whoever named it meant it: a file is one of that machine.
+pub fn place(location: &str, by: &By) -> String {
+    match location.starts_with("file:") {
+        true => format!("`{location}` on the machine `{}`", by.host),
+        false => format!("`{location}`"),
+    }
+}
+
 /// Who holds the site and what for.
 pub fn hold(hold: &Hold) -> String {
     let Hold { by, why, copy_of, .. } = hold;
     let since = if hold.since.is_empty() { String::new() } else { format!(" since {}", since(&hold.since)) };
     let by = format!("by {}@{}{since}", by.user, by.host);
     match (copy_of, why) {
-        (Some(from), _) => format!("this journal is an unfinished copy of `{from}`, begun {by}"),
+        (Some(from), _) => format!("this journal is an unfinished copy of {}, begun {by}", place(from, &hold.by)),
         (None, Some(why)) => format!("the site is held by hand {by}: {why}"),
         (None, None) => format!("the site is held by hand {by}, without a reason given"),
     }

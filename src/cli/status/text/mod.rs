@@ -6,7 +6,10 @@ mod revert;
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{ask::PlaceSeen, report::Report};
+use super::{
+    ask::PlaceSeen,
+    report::{Blind, Report},
+};
 use crate::{
     cli::screen::{Screen, wrapped},
     engine::typed,
@@ -122,8 +125,11 @@ fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen)
 
 fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
+    let is_copy = report.blind == Some(Blind::Copy);
     if let Some(problem) = &report.journal {
-        lines.extend(wrapped(&format!("journal: {problem}"), 78));
+        let lines_of = wrapped(&format!("journal: {problem}"), 78).into_iter();
+        let style = |line: String| if is_copy { screen.paint_out(&line, "1;33") } else { line };
+        lines.extend(lines_of.map(style));
     }
     if let Some(then) = &report.then {
         lines.extend(wrapped(&screen.named(&format!("{then}.")), 78));
@@ -147,7 +153,8 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
         lines.extend(warning(&moved.text));
     }
     let Some(lock) = &report.lock else { return lines };
-    if lock.manual {
+    // Of a copy it was said already.
+    if lock.manual && lock.copy_of.is_none() {
         lines.extend(warning(&lock.text));
     }
     if let Some(under_way) = &report.under_way {
