@@ -292,9 +292,6 @@ impl Site {
     /// The command is done already: balancers that differ from the journal are settled.
     async fn settle(&self, journal: &mut OpenJournal, verb: &str) -> Result<Outcome, Outcome> {
         let state = journal.state().clone();
-        if state.open.is_some() {
-            return Err(refused_here(format!("`{verb}` is done already, but another command was interrupted"), &state));
-        }
         let looks = self.balancers_are_ours(&state).await?;
         let id = state.journal.as_deref().unwrap_or_default();
         let hash = bluegreen_core::nginx::tree::tree(&state.traffic).hash();

@@ -5,7 +5,7 @@ use bg_playground::{Playground, load::Load, until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::desk::{SOON, bg, hold_restarts, start_until, status, two_balancers, untouched, world};
+use crate::desk::{SOON, bg, hold_restarts, kill_at, start_until, status, two_balancers, untouched, world};
 
 /// Nothing that the killed command began goes on: no ssh of its, and nothing of its on any host.
 fn nothing_runs_on(site: &mut Playground) {
@@ -63,5 +63,45 @@ fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
     }
     bg(&site, "flip --back", 0);
     assert_eq!(status(&site)["stage"], "staged");
+    load.stop().expect_none_failed();
+}
+
+/// The way back, where nothing was switched yet: the command is over, and all traffic is on blue.
+#[track_caller]
+fn is_led_back(site: &Playground, words: &str, stage: &str) {
+    let seen = status(site);
+    assert_eq!((&seen["stage"], &seen["interrupted"]["begun"]), (&json!(stage), &json!(true)), "{seen:#}");
+    for way in ["canary off", "flip --back", "abort"] {
+        assert!(seen["next"].as_array().unwrap().contains(&json!(way)), "{way}: {seen:#}");
+    }
+    assert!(bg(site, "status", 0).stdout.contains("`bg canary off` and `bg flip --back` end it too"));
+    let before = world(site);
+    let ran = bg(site, &format!("{words} --dry-run"), 0);
+    assert!(ran.stdout.contains("2. switch: all traffic on blue"), "{ran}");
+    untouched(site, &before, &ran);
+    let ran = bg(site, words, 0);
+    assert!(ran.stdout.contains(&format!("`{words}` is done; the site is {stage}: all traffic on blue")), "{ran}");
+    let seen = status(site);
+    assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!(stage), &serde_json::Value::Null), "{seen:#}");
+    assert_eq!(seen["traffic"]["segments"][0]["green_percent"], 0.0, "{seen:#}");
+    assert!(seen["balancers"].as_array().unwrap().iter().all(|it| it["in_sync"] == true), "{seen:#}");
+    bg(site, "resume", 3);
+    assert!(bg(site, words, 0).stdout.contains("was done already"));
+}
+
+#[test]
+fn killed_before_anything_was_switched_it_is_ended_by_every_way_back() {
+    let (site, load) = site();
+    kill_at(&site, "deploy --release v2 --canary all=5%", 3);
+    is_led_back(&site, "canary off", "isolated");
+    bg(&site, "deploy --release v2", 0);
+    kill_at(&site, "flip", 0);
+    is_led_back(&site, "flip --back", "staged");
+    kill_at(&site, "flip --revert-after 1h", 1);
+    is_led_back(&site, "canary off", "staged");
+    kill_at(&site, "canary all=5%", 0);
+    is_led_back(&site, "flip --back", "staged");
+    bg(&site, "flip", 0);
+    bg(&site, "restore", 0);
     load.stop().expect_none_failed();
 }

@@ -80,17 +80,31 @@ impl State {
     /// Every command of the table that would go through now, in its order.
     pub fn next_commands(&self) -> Vec<Verb> {
         let Some(stage) = self.stage else { return Vec::new() };
-        let interrupted = stage == Stage::Balanced && self.open.is_some();
-        let goes = |verb: &Verb| match stage.next(*verb) {
-            Transition::To(_) => self.refused_without_new_release(*verb, stage).is_none(),
-            _ => interrupted && *verb == Verb::Abort,
-        };
+        let goes = |verb: &Verb| matches!(self.next(*verb, stage), Transition::To(_));
         Verb::ALL.into_iter().filter(|verb| self.admits_verb(*verb)).filter(goes).collect()
     }
 
-    /// What needs a new release on green is refused where green has none, although the stage would allow it.
-    pub(super) fn refused_without_new_release(&self, verb: Verb, stage: Stage) -> Option<Refusal> {
-        let needs = !matches!(verb, Verb::Deploy | Verb::Abort);
+    /// What `verb` means in `stage`, the site's own: the table's cell, and what of the journal beside the stage counts.
+    pub(super) fn next(&self, verb: Verb, stage: Stage) -> Transition {
+        let is_open = self.open.is_some();
+        let cell = match stage.next(verb) {
+            // Interrupted before it left balanced.
+            Transition::Refused(_) if is_open && verb == Verb::Abort => Transition::To(Stage::Balanced),
+            // The journal says so, and a command was interrupted that was about to change it: the way back ends that
+            // command, and every balancer is seen to be on blue.
+            Transition::Already if is_open && verb.leads_back() => Transition::To(stage),
+            cell => cell,
+        };
+        match self.refused_without_new_release(verb, stage) {
+            Some(refusal) if matches!(cell, Transition::To(_)) => Transition::Refused(refusal),
+            _ => cell,
+        }
+    }
+
+    /// What needs a new release on green is refused where green has none, although the stage would allow it. Nobody takes
+    /// green for new in `isolated`.
+    fn refused_without_new_release(&self, verb: Verb, stage: Stage) -> Option<Refusal> {
+        let needs = !matches!(verb, Verb::Deploy | Verb::Abort) && stage != Stage::Isolated;
         let why = "an abort has begun to take green back to the old release: `abort` again finishes it";
         (needs && !self.green_is_new()).then_some(Refusal { verb, stage, why })
     }

@@ -143,15 +143,12 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
         let both = State { traffic: Traffic::Both, ..state.clone() };
         return Ok(Plan { ends_rollout: state.rollout.is_some(), ..settle(&both) });
     }
-    match stage.next(verb) {
+    let to = match state.next(verb, stage) {
         Transition::Refused(refusal) => return Err(refusal.into()),
         Transition::Already if revert_after_ms.is_some() => return Err(nothing_to_revert(verb, stage).into()),
         Transition::Already => return Err(PlanError::Already { verb, settle: state.traffic.clone() }),
-        Transition::To(_) => {}
-    }
-    if let Some(refusal) = state.refused_without_new_release(verb, stage) {
-        return Err(refusal.into());
-    }
+        Transition::To(to) => to,
+    };
     let ends_rollout = matches!(verb, Verb::Restore | Verb::Abort);
     match command {
         Command::Deploy { release, canary, .. } => deploy(&mut draft, state, stage, release.version, canary.as_deref()),
@@ -160,7 +157,7 @@ pub fn plan(state: &State, segments: &[String], command: &Command) -> Result<Pla
         }
         Command::Flip { .. } => draft.trial(Traffic::on(Half::Green, segments)).enters = Some(Stage::Flipped),
         Command::FlipBack | Command::CanaryOff => {
-            draft.shift_to(Half::Blue, Direction::Backward).reaches = Some(Stage::Staged);
+            draft.shift_to(Half::Blue, Direction::Backward).reaches = Some(to);
         }
         Command::Restore => restore(&mut draft, state),
         Command::Abort => abort(&mut draft, state, stage),

@@ -291,23 +291,53 @@ impl Site {
 
     /// Whether some command leads back to balanced from here, when nothing else goes wrong.
     pub fn leads_back(&self) -> bool {
+        let mut site = self.calm();
+        for _ in 0..6 {
+            if site.log.open.is_none() && site.log.stage == Some(Stage::Balanced) {
+                return site.fronts.iter().all(|front| front.tree == Tree::Both);
+            }
+            site.command(Verb::Abort);
+        }
+        false
+    }
+
+    /// Whether `flip --back` ends what was interrupted, with all traffic on blue, wherever blue serves the old release.
+    pub fn way_back_is_open(&self) -> bool {
+        let is_refused = matches!(self.log.stage, None | Some(Stage::Balanced | Stage::Restoring));
+        let is_aborting = self.log.stage != Some(Stage::Isolated) && !self.log.green_is_new();
+        if self.log.open.is_none() || is_refused || is_aborting {
+            return true;
+        }
+        let mut site = self.calm();
+        // One that went back by itself is recorded first, and the others follow.
+        for _ in 0..2 {
+            site.command(Verb::FlipBack);
+            let is_blue = site.fronts.iter().all(|front| front.tree == Tree::Blue);
+            if site.log.open.is_none() && is_blue {
+                return matches!(site.log.stage, Some(Stage::Isolated | Stage::Staged));
+            }
+        }
+        false
+    }
+
+    /// The same site with one operator, and nothing that goes wrong any more.
+    fn calm(&self) -> Site {
         let mut site = self.clone();
         site.operators = vec![None];
         site.late = None;
         site.fronts.iter_mut().for_each(|front| front.up = true);
         site.servers.iter_mut().for_each(|server| server.busy = false);
-        for _ in 0..6 {
-            if site.log.open.is_none() && site.log.stage == Some(Stage::Balanced) {
-                return site.fronts.iter().all(|front| front.tree == Tree::Both);
+        site
+    }
+
+    /// A command of the only operator, to its end.
+    fn command(&mut self, verb: Verb) {
+        self.operators[0] = Some(Operator { seen: self.log.clone(), at: At::Begin(verb) });
+        for _ in 0..100 {
+            if self.operators[0].is_none() {
+                break;
             }
-            site.operators[0] = Some(Operator { seen: site.log.clone(), at: At::Begin(Verb::Abort) });
-            for _ in 0..100 {
-                if site.operators[0].is_none() {
-                    break;
-                }
-                site.advance(0, Rules::ALL);
-            }
+            self.advance(0, Rules::ALL);
         }
-        false
     }
 }

@@ -175,6 +175,9 @@ impl Model for Run {
             Property::always("some command leads back to balanced", |_, site: &Site| {
                 site.broken.is_some() || site.operators.iter().any(Option::is_some) || site.leads_back()
             }),
+            Property::always("`flip --back` ends whatever was interrupted while blue serves", |_, site: &Site| {
+                site.broken.is_some() || site.operators.iter().any(Option::is_some) || site.way_back_is_open()
+            }),
         ]
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod armed;
+mod back;
 
 use bluegreen_core::{
     Half,

@@ -132,8 +132,19 @@ fn only_what_leads_back_ends_it_too() {
     let mut site = Site::staged();
     site.stopped_at(&canary(), 1);
     assert_eq!(site.explain(&Seen::default()).also, [Verb::CanaryOff, Verb::FlipBack]);
+    // Stopped before anything was switched, it is led back all the same: the journal is settled, and blue is made sure of.
+    let mut site = Site::staged();
+    site.stopped_at(&Command::Flip { revert_after_ms: None }, 0);
+    assert_eq!(site.explain(&Seen::default()).also, [Verb::CanaryOff, Verb::FlipBack]);
     let mut site = Site::new();
     site.stopped_at(&deploy(2), 3);
+    assert_eq!(site.explain(&Seen::default()).also, [Verb::CanaryOff, Verb::FlipBack]);
+    // Not where there is no way back to blue, or none is left.
+    let mut site = Site::new();
+    site.stopped_at(&deploy(2), 0);
+    assert!(site.explain(&Seen::default()).also.is_empty());
+    let mut site = Site::staged();
+    site.stopped_at(&Command::Abort, 4);
     assert!(site.explain(&Seen::default()).also.is_empty());
 }
 
