@@ -282,10 +282,11 @@ impl Copy<'_> {
         if self.site.inventory.journal.to_string() == self.to.name {
             return ways_on(state);
         }
-        format!(
-            "set `journal = \"{}\"` under `[site]` in the inventory, wherever the site is operated from",
-            self.to.name
-        )
+        let whose = match self.to.name.starts_with("file:") {
+            true => format!("on this machine, `{}`; no other one reaches it", by().host),
+            false => "wherever the site is operated from".to_owned(),
+        };
+        format!("set `journal = \"{}\"` under `[site]` in the inventory, {whose}", self.to.name)
     }
 
     fn failed(&self, why: &str) -> Outcome {

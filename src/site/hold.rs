@@ -4,8 +4,9 @@ use bluegreen_core::lock::Hold;
 
 use super::{
     Finished, Site, by,
-    lock::{not_opened, now},
+    lock::{follow, not_opened, now},
     refused,
+    revert::sentence,
 };
 use crate::{
     edge::journal::{self, OpenError, words},
@@ -82,7 +83,13 @@ impl Site {
             // A journal that cannot be read is no reason to hold the site.
             let state = journal::read(store).await.ok().map(|reading| reading.state);
             let finished = |message: String| {
-                let outcome = Outcome { exit: Exit::Done, message, hint: state.as_ref().map(ways_on) };
+                let moved = state.as_ref().and_then(|state| state.moved.as_ref());
+                let message = match moved {
+                    Some(moved) => format!("{message}. {}", sentence(&words::moved(moved))),
+                    None => message,
+                };
+                let hint = moved.map(|moved| follow(moved, &by().host)).or_else(|| state.as_ref().map(ways_on));
+                let outcome = Outcome { exit: Exit::Done, message, hint };
                 Finished { outcome, state: state.clone(), text: None }
             };
             let Some(hold) = &queue.hold else {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use bluegreen_core::{
     lock::{Queue, Ticket},
-    rollout::State,
+    rollout::{Moved, State},
 };
 
 use super::{Asked, Site, Wanted, by};
@@ -139,6 +139,19 @@ pub fn unread_hint(error: &OpenError) -> String {
     }
 }
 
+/// How whoever works on the machine `here` follows a site to its new journal.
+pub(super) fn follow(moved: &Moved, here: &str) -> String {
+    let Moved { to, by, .. } = moved;
+    if to.starts_with("file:") && by.host != here {
+        let desk = &by.host;
+        return format!(
+            "operate the site from `{desk}`, or move the journal on to where every machine reaches it: there, \
+             `bg journal copy {to} ssh:HOST:/DIRECTORY`"
+        );
+    }
+    format!("set `journal = \"{to}\"` under `[site]` in the inventory")
+}
+
 /// Why the journal was not opened, and what to do about it.
 pub(super) fn not_opened(error: OpenError) -> Outcome {
     let (exit, hint) = match &error {
@@ -165,9 +178,7 @@ pub(super) fn not_opened(error: OpenError) -> Outcome {
             (Exit::Refused, "nothing is to be done, if the newer release brings this one's changes too".to_owned())
         }
         OpenError::Stopped => (Exit::Interrupted, "`bg status` shows where the site stands".to_owned()),
-        OpenError::Moved(moved) => {
-            (Exit::Refused, format!("set `journal = \"{}\"` under `[site]` in the inventory", moved.to))
-        }
+        OpenError::Moved(moved) => (Exit::Refused, follow(moved, &by().host)),
         OpenError::Damaged { .. } => (
             Exit::Failed,
             "nothing was touched; bring back a copy of the journal from a backup, or mend that line by hand".to_owned(),
@@ -176,4 +187,25 @@ pub(super) fn not_opened(error: OpenError) -> Outcome {
         OpenError::Store(_) => (Exit::Failed, "nothing was touched".to_owned()),
     };
     Outcome { exit, message: error.to_string(), hint: Some(hint) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::rollout::By;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_followed_only_on_its_own_machine() {
+        let by = By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 };
+        let to = |to: &str| Moved { to: to.to_owned(), by: by.clone(), since: "2026-01-01T00:00:00Z".to_owned() };
+        let set = |to: &str| format!("set `journal = \"{to}\"` under `[site]` in the inventory");
+        assert_eq!(follow(&to("file:a"), "desk"), set("file:a"));
+        assert_eq!(follow(&to("ssh:lb1:/a"), "elsewhere"), set("ssh:lb1:/a"));
+        let said = follow(&to("file:a"), "elsewhere");
+        assert!(
+            said.starts_with("operate the site from `desk`") && said.contains("`bg journal copy file:a ssh:"),
+            "{said}"
+        );
+    }
 }

@@ -169,7 +169,8 @@ impl Site {
     }
 }
 
-fn sentence(text: &str) -> String {
+/// With a capital letter.
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

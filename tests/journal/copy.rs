@@ -123,12 +123,21 @@ async fn a_journal_moves_from_kind_to_kind_and_back_to_a_new_place() {
         assert!(said.contains(&format!("moved to the journal `{shared}` by ")), "{words}: {said}");
     }
     assert!(desk.copy(FROM, "file:.bg/third", 3).contains(&shared));
+    let ran = desk.bg("unlock");
+    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    assert!(said.contains("is closed") && said.contains(&format!("`journal = \"{shared}\"`")), "{said}");
+    assert!(!said.contains("bluegreen deploy"), "{said}");
     assert!(desk.copy(&shared, FROM, 3).contains("holds a journal already, which was moved to"));
     let in_etcd = etcd().location;
     desk.copy(&shared, &in_etcd, 0);
     desk.is_moved(&shared, &in_etcd, &before).await;
     desk.copy(&in_etcd, "file:.bg/third", 0);
     desk.is_moved(&in_etcd, "file:.bg/third", &before).await;
+    let again = desk.copy(&in_etcd, "file:.bg/third", 0);
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    assert!(again.contains(&format!("the journal `file:.bg/third` on the machine `{host}` by ")), "{again}");
+    assert!(again.contains("on this machine, ") && again.contains("Z ("), "{again}");
 }
 
 /// The states that a kill can leave, in order: what is recorded is recorded, and of the rest nothing.

@@ -20,12 +20,13 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// `2026-01-01T00:00:00Z (3 min ago)`. Without the age where the machines' clocks disagree about it.
+/// `2026-01-01T00:00:00Z (3 min ago)`, to the second. Without the age where the machines' clocks disagree about it.
 pub fn since(at: &str) -> String {
-    let age = at.parse::<Timestamp>().ok().map(|at| Timestamp::now().duration_since(at));
-    match age.and_then(|age| Duration::try_from(age).ok()) {
-        Some(age) => format!("{at} ({} ago)", duration(age)),
-        None => at.to_owned(),
+    let Ok(time) = at.parse::<Timestamp>() else { return at.to_owned() };
+    let at = time.strftime("%Y-%m-%dT%H:%M:%SZ");
+    match Duration::try_from(Timestamp::now().duration_since(time)) {
+        Ok(age) => format!("{at} ({} ago)", duration(age)),
+        Err(_) => at.to_string(),
     }
 }
 
@@ -58,7 +59,8 @@ pub fn hold(hold: &Hold) -> String {
 pub fn moved(moved: &Moved) -> String {
     let Moved { to, by, .. } = moved;
     format!(
-        "this journal is closed: the site was moved to the journal `{to}` by {}@{} at {}",
+        "this journal is closed: the site was moved to the journal {} by {}@{} at {}",
+        place(to, by),
         by.user,
         by.host,
         since(&moved.since)
@@ -82,7 +84,20 @@ mod tests {
     fn an_age_is_told_unless_it_lies_ahead_or_is_no_time() {
         assert_eq!(since("9999-01-01T00:00:00Z"), "9999-01-01T00:00:00Z");
         assert_eq!(since("yesterday"), "yesterday");
-        let now = Timestamp::now().to_string();
-        assert_eq!(since(&now), format!("{now} (0 s ago)"));
+        let now = Timestamp::now();
+        assert_eq!(since(&now.to_string()), format!("{} (0 s ago)", now.strftime("%Y-%m-%dT%H:%M:%SZ")));
+        assert!(since("2026-01-01T00:00:00.123456789Z").starts_with("2026-01-01T00:00:00Z ("));
+    }
+
+    #[test]
+    fn a_file_is_one_of_the_machine_that_named_it() {
+        let by = By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 };
+        assert_eq!(place("file:.bg/shop", &by), "`file:.bg/shop` on the machine `desk`");
+        assert_eq!(place("ssh:lb1:/var/lib/bg", &by), "`ssh:lb1:/var/lib/bg`");
+        let moved = Moved { to: "file:.bg/shop".to_owned(), by, since: "9999-01-01T00:00:00.5Z".to_owned() };
+        let said = super::moved(&moved);
+        assert!(
+            said.ends_with("the journal `file:.bg/shop` on the machine `desk` by anna@desk at 9999-01-01T00:00:00Z")
+        );
     }
 }
