@@ -7,6 +7,7 @@ use std::sync::{
 
 use bluegreen_core::{
     lock::{Queue, Ticket},
+    release::Release,
     rollout::{Moved, State},
 };
 
@@ -35,15 +36,27 @@ impl Site {
             return Err(not_opened(OpenError::Moved(Box::new(moved))));
         }
         let is_begun = reading.state.length > 0 || reading.queue != Queue::default();
-        if is_begun || matches!(asked, Asked::Setup(_)) {
-            self.lock(asked.as_str(), asked.deploys()).await?;
+        if (is_begun || matches!(asked, Asked::Setup(_)))
+            && self.lock(asked.as_str(), asked.deploys()).await?
+            && is_about_green(asked)
+        {
+            self.tell_what_it_meets(&reading.state).await;
         }
         Ok(())
     }
 
+    /// Whoever queued had in mind what green had then, or what was ahead; what came before it may have brought another.
+    async fn tell_what_it_meets(&self, then: &State) {
+        // One that cannot be read is refused a moment later.
+        let Ok(now) = journal::read(self.store.as_ref()).await else { return };
+        if let Some(said) = meets(on_green(then), on_green(&now.state)) {
+            (self.world.reporter)(Report::Waiting(said));
+        }
+    }
+
     /// Takes the lock, in turn. A deploy that waits reads its artifacts before: what it brings is what lay there when it was
-    /// started, and what cannot be read is said at once.
-    pub(super) async fn lock(&self, command: &str, deploys: Option<&Wanted>) -> Result<(), Outcome> {
+    /// started, and what cannot be read is said at once. Returns whether it has waited.
+    pub(super) async fn lock(&self, command: &str, deploys: Option<&Wanted>) -> Result<bool, Outcome> {
         let release = deploys.map(|wanted| wanted.label.clone().unwrap_or_else(|| "a new release".to_owned()));
         let waits = self.patience.wait.is_some();
         let ticket = Ticket { by: by(), command: command.to_owned(), release, waits, since: now() };
@@ -52,13 +65,13 @@ impl Site {
             let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
             self.make_release(wanted, reading.state.next_version()).await?;
         }
-        self.wait_for(place, command).await?;
+        let has_waited = self.wait_for(place, command).await?;
         self.has_lock.store(true, Ordering::SeqCst);
-        Ok(())
+        Ok(has_waited)
     }
 
-    /// Waits for the turn of `command`, as long as the user says.
-    pub(super) async fn wait_for(&self, place: Place<'_>, command: &str) -> Result<(), Outcome> {
+    /// Waits for the turn of `command`, as long as the user says; returns whether it had to.
+    pub(super) async fn wait_for(&self, place: Place<'_>, command: &str) -> Result<bool, Outcome> {
         let begun = std::time::Instant::now();
         let mut has_waited = false;
         let mut waiting = |now: Waiting<'_>| {
@@ -76,7 +89,7 @@ impl Site {
             let waited = words::duration(begun.elapsed());
             (self.world.reporter)(Report::Waiting(format!("it is the turn of `{command}`, after {waited}")));
         }
-        Ok(())
+        Ok(has_waited)
     }
 
     /// Who has the lock and who is ahead, for whoever waits.
@@ -139,6 +152,32 @@ pub fn unread_hint(error: &OpenError) -> String {
     }
 }
 
+/// Whether what it does depends on the release that green has when its turn comes.
+fn is_about_green(asked: &Asked) -> bool {
+    use Asked::{Abort, Canary, CanaryOff, Flip, FlipBack, Restore, Resume};
+    matches!(asked, Canary(..) | CanaryOff | Flip(_) | FlipBack | Restore | Abort | Resume)
+}
+
+fn on_green(state: &State) -> Option<&Release> {
+    state.releases.get(&state.green?)
+}
+
+/// That a command which has waited meets another release on green than was there when it queued. Where green has none now, the
+/// command is refused, and says so.
+fn meets(then: Option<&Release>, now: Option<&Release>) -> Option<String> {
+    let now = now?;
+    if then.is_some_and(|then| then.version == now.version) {
+        return None;
+    }
+    let then = then.map_or_else(|| "no whole release".to_owned(), named);
+    Some(format!("it acts on {}, which green has now; when it was queued, green had {then}", named(now)))
+}
+
+fn named(release: &Release) -> String {
+    let Release { version, label, .. } = release;
+    if *label == version.to_string() { label.clone() } else { format!("{version} ({label})") }
+}
+
 /// How whoever works on the machine `here` follows a site to its new journal.
 pub(super) fn follow(moved: &Moved, here: &str) -> String {
     let Moved { to, by, .. } = moved;
@@ -191,9 +230,24 @@ pub(super) fn not_opened(error: OpenError) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use bluegreen_core::rollout::By;
+    use bluegreen_core::{release::Version, rollout::By};
 
     use super::*;
+
+    #[test]
+    fn who_waited_is_told_of_another_release_than_was_there() {
+        let release = |version, label: &str| {
+            let label = label.to_owned();
+            Release { version: Version(version), label, pools: Default::default() }
+        };
+        let (old, new) = (release(2, "v2"), release(3, "1.5"));
+        assert_eq!((meets(Some(&old), Some(&old)), meets(Some(&old), None)), (None, None));
+        assert_eq!(
+            meets(Some(&old), Some(&new)).unwrap(),
+            "it acts on v3 (1.5), which green has now; when it was queued, green had v2"
+        );
+        assert!(meets(None, Some(&old)).unwrap().ends_with("green had no whole release"));
+    }
 
     #[test]
     fn a_file_is_followed_only_on_its_own_machine() {

@@ -86,6 +86,7 @@ fn who_waits_is_served_in_order_and_who_does_not_is_refused() {
     deploy.wait(SOON).unwrap().expect(0);
     let flip = flip.wait(SOON).unwrap();
     says(flip.expect(0), &["waiting for the lock, up to 1 h: `deploy` of v2 by", "it is the turn of `flip`"]);
+    says(&flip, &["it acts on v2, which green has now; when it was queued, green had no whole release"]);
     let restore = restore.wait(SOON).unwrap();
     says(restore.expect(0), &["`deploy` of v2 by", "before this command also `flip` by", "`flip` by"]);
     let document: Value = serde_json::from_str(&restore.stdout).unwrap();
