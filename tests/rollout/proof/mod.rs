@@ -13,3 +13,4 @@ mod steps;
 mod tally;
 mod torn;
 mod twice;
+mod victims;

@@ -46,6 +46,13 @@ impl Site {
         site
     }
 
+    /// The load goes to this balancer alone.
+    pub fn load_only_on(&mut self, balancer: &str) {
+        self.none_failed();
+        let to = vec![self.pg.balancer(balancer).public];
+        self.load = Some(self.pg.load().to(to).rate(RATE).clients(200).connections(8).slow(0, 100).start().unwrap());
+    }
+
     /// The journal's records.
     pub fn entries(&self) -> Vec<Entry> {
         journal(&self.pg).lines().map_while(|line| decode(line).ok()).collect()
