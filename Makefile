@@ -35,7 +35,8 @@ shellcheck: ## The scripts, those that run on hosts among them
 	sh scripts/shellcheck.sh
 
 soak: ## Every proof in its large size, about 20 minutes (SOAK_SECONDS, BG_SEED); prints a summary
-	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server
+	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server \
+		ip=iproute2 iptables=iptables faketime=faketime openssl=openssl
 	@CARGO="$(CARGO)" sh scripts/soak.sh
 
 demo: ## The whole journey under load, narrated

@@ -50,10 +50,14 @@ printf 'BG_SEED=%s SOAK_SECONDS=%s BG_STARTS=%s\n' "$BG_SEED" "$SOAK_SECONDS" "$
 {
     part "build" $CARGO test --workspace --locked --no-run
     part "the whole kill matrix" env BG_MATRIX=whole $CARGO test --locked --test rollout proof::matrix::
+    part "what a command works through killed in every step" env BG_MATRIX=whole \
+        $CARGO test --locked --test rollout proof::victims::
     part "every step failed and done twice, torn journals" $CARGO test --locked --test rollout -- \
         proof::faults:: proof::twice:: proof::torn::
     part "random kills for $SOAK_SECONDS s" $CARGO test --locked --test rollout proof::random::
     part "$BG_STARTS simultaneous starts on each journal" $CARGO test --locked --test rollout proof::starts::
+    part "every fault in every phase, on hosts that are apart" env RUST_TEST_THREADS=3 \
+        $CARGO test --locked --test fleet -- --ignored
     part "the large models" $CARGO test --locked --package bluegreen-core --test model -- --ignored --nocapture \
         --test-threads=1 >"$dir/models"
 }
@@ -61,7 +65,7 @@ cat "$dir/models"
 
 say "summary (BG_SEED=$BG_SEED)"
 cat "$dir/parts"
-for name in matrix faults twice torn random starts; do
+for name in matrix victims faults twice torn random starts fleet; do
     printf '%s\n' "$name"
     sums "$name"
 done

@@ -11,3 +11,5 @@ mod links;
 mod matrix;
 mod phase;
 mod power;
+#[path = "../rollout/proof/tally.rs"]
+mod tally;

@@ -9,6 +9,7 @@ use crate::{
     desk::bg,
     hosts::{big_release, fleet},
     phase::Phase,
+    tally::{Tally, seed},
 };
 
 /// What leaves the way between clients and the balancer alone.
@@ -35,12 +36,12 @@ fn play_all(site: &mut Fleet, words: &'static str, phases: &[Phase], host: &'sta
         }
     }
     let seen = load.stop();
-    println!(
-        "{words}, {host}: {count} faults, {} requests, {} failed, the longest command took {:.1} s",
-        seen.sent,
-        seen.failed,
-        longest.as_secs_f64()
-    );
+    let mut tally = Tally::default();
+    tally.add("faults", count);
+    tally.add("requests", seen.sent);
+    tally.add("failed", seen.failed);
+    tally.longest("longest_command_ms", longest);
+    tally.say(&format!("fleet/{host} in {words}"), seed());
     seen.expect_none_failed();
 }
 
