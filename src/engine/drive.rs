@@ -49,8 +49,11 @@ impl Outcome {
 impl From<JournalError> for Outcome {
     fn from(error: JournalError) -> Outcome {
         // Nothing is open yet that this command has begun, unless it is not known whether it was.
-        let exit = if error.is_unknown { Exit::Open } else { Exit::Failed };
-        Outcome { exit, message: error.message, hint: Some(error.hint) }
+        let (exit, then) = match error.is_unknown {
+            true => (Exit::Open, "`bg status` shows whether anything is open"),
+            false => (Exit::Failed, "the command again"),
+        };
+        Outcome { exit, message: error.message, hint: Some(format!("{}, then {then}", error.hint)) }
     }
 }
 

@@ -142,13 +142,15 @@ impl Site {
     }
 }
 
-/// What to do about a journal that cannot be read, as a sentence without its full stop.
-pub fn unread_hint(error: &OpenError) -> String {
+/// What to do about a journal that cannot be read.
+pub fn unread_hint(error: &OpenError) -> &'static str {
     match error {
         OpenError::Damaged { .. } => {
-            "Bring back a copy of the journal from a backup, or mend that line by hand; nothing else is lost".to_owned()
+            "bring back a copy of the journal from a backup, or mend that line by hand; no other line is lost"
         }
-        _ => "See to where the journal is".to_owned(),
+        OpenError::Newer { .. } => "use the newer bg here too; nothing is wrong with the journal",
+        OpenError::Store(error) => error.hint(),
+        _ => "see to where the journal is",
     }
 }
 
@@ -218,12 +220,10 @@ pub(super) fn not_opened(error: OpenError) -> Outcome {
         }
         OpenError::Stopped => (Exit::Interrupted, "`bg status` shows where the site stands".to_owned()),
         OpenError::Moved(moved) => (Exit::Refused, follow(moved, &by().host)),
-        OpenError::Damaged { .. } => (
-            Exit::Failed,
-            "nothing was touched; bring back a copy of the journal from a backup, or mend that line by hand".to_owned(),
-        ),
         OpenError::Store(StoreError::Lost(_)) => (Exit::Refused, "`bg status` shows who is at work".to_owned()),
-        OpenError::Store(_) => (Exit::Failed, "nothing was touched".to_owned()),
+        OpenError::Damaged { .. } | OpenError::Newer { .. } | OpenError::Store(_) => {
+            (Exit::Failed, format!("{}; `bg status` shows what the hosts say meanwhile", unread_hint(&error)))
+        }
     };
     Outcome { exit, message: error.to_string(), hint: Some(hint) }
 }

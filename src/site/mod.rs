@@ -29,7 +29,7 @@ use nix::unistd::{Uid, User, gethostname};
 pub use commands::{Asked, Move};
 pub use lock::unread_hint;
 pub use release::Wanted;
-pub use revert::{said_back, went_back};
+pub use revert::{said_back, sentence, went_back};
 
 use crate::{
     edge::{

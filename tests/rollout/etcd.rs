@@ -75,11 +75,13 @@ fn without_etcd_nothing_is_begun_and_what_was_open_is_finished_when_it_is_back()
     fs::remove_file(hold).unwrap();
     let ran = deploy.wait(SOON).unwrap();
     assert!(ran.expect(5).stderr.contains("no member of etcd answered"), "{ran}");
+    assert!(ran.stderr.contains("members back") && !ran.stderr.contains("make room"), "{ran}");
 
     let before = world(&site);
     for words in ["resume", "abort", "flip", "setup --release v1"] {
         let ran = bg(&site, words, 1);
-        assert!(ran.stderr.contains(&etcd.location("/bg/shop")) && ran.stderr.contains("nothing was touched"), "{ran}");
+        assert!(ran.stderr.contains(&etcd.location("/bg/shop")) && ran.stderr.contains("Nothing was touched"), "{ran}");
+        assert!(ran.stderr.contains("hint: bring etcd's members back"), "{ran}");
         assert!(ran.took < Duration::from_secs(15), "{ran}");
         untouched(&site, &before, &ran);
     }

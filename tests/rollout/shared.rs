@@ -133,7 +133,8 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
 
     let ran = bg(&site, "resume", 1);
     assert!(ran.stderr.contains(&format!("the journal `ssh:web1:{}` could not be", dir.display())), "{ran}");
-    assert!(ran.stderr.contains("`web1` is unreachable") && ran.stderr.contains("nothing was touched"), "{ran}");
+    assert!(ran.stderr.contains("`web1` is unreachable") && ran.stderr.contains("Nothing was touched"), "{ran}");
+    assert!(ran.stderr.contains("hint: bring that host back") && !ran.stderr.contains("make room"), "{ran}");
     let ran = bg(&site, "status --json", 1);
     assert!(ran.took < Duration::from_secs(10), "{ran}");
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();

@@ -35,7 +35,7 @@ use crate::{
         journal::{OpenError, Store, parse, words},
     },
     engine::Exit,
-    site::{ssh_settings, unread_hint},
+    site::{sentence, ssh_settings, unread_hint},
 };
 
 /// Between two drawings of `--watch`, when the journal tells of no change before.
@@ -109,7 +109,9 @@ async fn read_journal(store: &dyn Store, to: &JournalLocation) -> Journal {
         is_copy: false,
         recent: Vec::new(),
     };
-    let of = |error: OpenError| (error.to_string(), unread_hint(&error));
+    // That nothing was touched goes without saying here.
+    let problem = |error: &OpenError| error.to_string().trim_end_matches(". Nothing was touched").to_owned();
+    let of = |error: OpenError| (problem(&error), sentence(unread_hint(&error)));
     let (queue, bytes) = match timeout(ROUND, store.look()).await {
         Ok(Ok(looked)) => looked,
         Ok(Err(error)) => {

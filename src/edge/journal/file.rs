@@ -52,7 +52,10 @@ struct Ours {
 
 fn failed(path: &Path, doing: &str) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.display().to_string();
-    move |error| StoreError::Failed(format!("the journal `{path}` could not be {doing}: {error}"))
+    move |error| {
+        let said = error.to_string();
+        StoreError::of_system(format!("the journal `{path}` could not be {doing}: {said}"), &said)
+    }
 }
 
 /// Opens a file of this journal for writing, made when it is missing, and never what is no file: a pipe would hold the
@@ -324,7 +327,7 @@ impl Store for FileStore {
         if let Err(error) = write(file, end, &line) {
             // Best effort: a torn tail would be dropped at the next opening anyway.
             let _ = file.set_len(end.bytes);
-            return Err(StoreError::Failed(error.to_string()));
+            return Err(StoreError::of_system(error.to_string(), &error.to_string()));
         }
         Ok(End { records: end.records + 1, bytes: end.bytes + line.len() as u64, unterminated: false })
     }

@@ -20,7 +20,7 @@ pub use file::FileStore;
 pub use open::{OpenError, OpenJournal, Reading, read};
 pub use records::{Records, parse};
 pub use ssh::SshStore;
-pub use store::{End, LEASE, Store, StoreError};
+pub use store::{End, LEASE, Mend, Store, StoreError};
 pub use turn::{Patience, Place, Waiting, take_turn};
 
 /// The journal at `location`; nothing is contacted yet. Relative paths are below `base`; `ssh` says how

@@ -41,8 +41,18 @@ pub enum OpenError {
     /// The site goes on in another journal.
     #[error("{}. Nothing was touched", words::moved(.0))]
     Moved(Box<Moved>),
-    /// A line is damaged, from the future, or does not follow.
-    #[error("the journal `{name}` is damaged at line {line}: {why}")]
+    /// A line was written by a newer program.
+    #[error("the journal `{name}` cannot be read from line {line} on: {why}. Nothing was touched")]
+    Newer {
+        /// The journal.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+        /// Which format it is in.
+        why: String,
+    },
+    /// A line is damaged, or does not follow.
+    #[error("the journal `{name}` is damaged at line {line}: {why}. Nothing was touched")]
     Damaged {
         /// The journal.
         name: String,
@@ -52,8 +62,13 @@ pub enum OpenError {
         why: String,
     },
     /// The store said no.
-    #[error(transparent)]
+    #[error("{}", untouched(.0))]
     Store(#[from] StoreError),
+}
+
+/// A lost lock says itself how far it came.
+fn untouched(error: &StoreError) -> String {
+    if matches!(error, StoreError::Lost(_)) { error.to_string() } else { format!("{error}. Nothing was touched") }
 }
 
 /// Who has the lock and how many are behind; with nobody left in the queue, nothing is known of it.
@@ -107,13 +122,13 @@ impl OpenJournal {
         Ok(OpenJournal { store, state, end, by, warning })
     }
 
-    fn failed(&self, why: &str) -> JournalError {
+    fn failed(&self, why: &str, hint: &str) -> JournalError {
         JournalError {
             message: format!(
                 "the journal `{}` could not be appended to: {why}. What it holds is unchanged, and nothing more was done",
                 self.store.name()
             ),
-            hint: "make room or mend that".to_owned(),
+            hint: hint.to_owned(),
             is_unknown: false,
         }
     }
@@ -134,21 +149,23 @@ impl Journal for OpenJournal {
             events,
         };
         let mut next = self.state.clone();
-        next.apply(&entry).map_err(|error| self.failed(&error.to_string()))?;
+        next.apply(&entry)
+            .map_err(|error| self.failed(&error.to_string(), "report that: it is an error of bg's own"))?;
         match self.store.append(self.end, &encode(&entry)).await {
             Ok(end) => {
                 self.end = end;
                 self.state = next;
                 Ok(())
             }
-            Err(StoreError::Failed(why) | StoreError::Conflict(why)) => Err(self.failed(&why)),
-            Err(StoreError::Unknown(message)) => Err(JournalError {
-                message,
-                hint: "see where the site stands with `bg status`".to_owned(),
-                is_unknown: true,
-            }),
-            Err(StoreError::Lost(message)) => {
-                Err(JournalError { message, hint: "see who is at work with `bg status`".to_owned(), is_unknown: false })
+            Err(error) => {
+                let hint = error.hint().to_owned();
+                Err(match error {
+                    StoreError::Unknown(message) => JournalError { message, hint, is_unknown: true },
+                    StoreError::Lost(message) => JournalError { message, hint, is_unknown: false },
+                    StoreError::Failed(why) | StoreError::Mendable { why, .. } | StoreError::Conflict(why) => {
+                        self.failed(&why, &hint)
+                    }
+                })
             }
         }
     }

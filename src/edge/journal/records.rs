@@ -28,7 +28,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Records, OpenError> {
         let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line));
         let entry = match text.map_err(|_| DecodeError::Form).and_then(decode) {
             Ok(entry) => entry,
-            Err(why @ DecodeError::Future(_)) => return Err(damaged(number + 1, why.to_string())),
+            Err(why @ DecodeError::Future(_)) => {
+                return Err(OpenError::Newer { name: name.to_owned(), line: number + 1, why: why.to_string() });
+            }
             Err(_) if !whole && !is_changed_at_its_end(text.unwrap_or_default()) => {
                 records.warning = Some(format!(
                     "the last record of `{name}` (line {}) was torn by a crash before it was complete, and is not counted",

@@ -16,6 +16,14 @@ pub enum StoreError {
     /// It could not be reached, read or written; what it holds is unchanged.
     #[error("{0}")]
     Failed(String),
+    /// The same, where it is known what helps.
+    #[error("{why}")]
+    Mendable {
+        /// What happened.
+        why: String,
+        /// What helps.
+        mend: Mend,
+    },
     /// The connection went in the middle of an append: whether the record is there is not known.
     #[error("{0}")]
     Unknown(String),
@@ -25,6 +33,58 @@ pub enum StoreError {
     /// The caller's lease is over: it is not the holder of the lock any more. Nothing was written.
     #[error("{0}")]
     Lost(String),
+}
+
+/// What helps a journal that could not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mend {
+    /// Its disk is full.
+    Room,
+    /// etcd says that its database is.
+    RoomInEtcd,
+    /// The login user may not use it.
+    Rights,
+    /// Its host gave no answer.
+    Host,
+    /// Too few of etcd's members did.
+    Members,
+}
+
+impl Mend {
+    fn as_str(self) -> &'static str {
+        match self {
+            Mend::Room => "make room on that disk",
+            Mend::RoomInEtcd => "make room in etcd (compact and defragment it, then `etcdctl alarm disarm`)",
+            Mend::Rights => "let the user that works there read and write it",
+            Mend::Host => "bring that host back, or the way to it",
+            Mend::Members => "bring etcd's members back, or the way to them: more than half must answer",
+        }
+    }
+}
+
+impl StoreError {
+    /// What to do about it, to be followed by what then.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            StoreError::Failed(_) => "mend that",
+            StoreError::Mendable { mend, .. } => mend.as_str(),
+            StoreError::Unknown(_) => "see to where the journal is",
+            StoreError::Conflict(_) => "see that nothing but bg writes there, and bring the journal back if it is gone",
+            StoreError::Lost(_) => "see who is at work",
+        }
+    }
+
+    /// A failure of this machine's or that host's system, with what it said.
+    pub fn of_system(why: String, said: &str) -> StoreError {
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        if says(&["No space left", "quota exceeded", "File too large"]) {
+            StoreError::Mendable { why, mend: Mend::Room }
+        } else if says(&["Permission denied", "Read-only file system", "Operation not permitted"]) {
+            StoreError::Mendable { why, mend: Mend::Rights }
+        } else {
+            StoreError::Failed(why)
+        }
+    }
 }
 
 /// Where the records that the caller knows end.
@@ -81,5 +141,19 @@ pub trait Store: Send + Sync {
     /// cannot tell waits that long.
     async fn changed(&self, within: Duration) {
         tokio::time::sleep(within).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_tells_what_helps() {
+        let hint = |said: &str| StoreError::of_system("it failed".to_owned(), said).hint();
+        assert_eq!(hint("No space left on device (os error 28)"), "make room on that disk");
+        assert_eq!(hint("mkdir: cannot create directory '/x': Permission denied"), Mend::Rights.as_str());
+        assert_eq!(hint("Not a directory (os error 20)"), "mend that");
+        assert!(StoreError::Conflict("it was deleted".to_owned()).hint().contains("bring the journal back"));
     }
 }

@@ -94,7 +94,9 @@ impl Place<'_> {
         loop {
             let queue = match self.store.queue().await {
                 Ok(queue) => queue,
-                Err(StoreError::Failed(_)) if told.is_some() && answered.elapsed() < UNANSWERED => {
+                Err(StoreError::Failed(_) | StoreError::Mendable { .. })
+                    if told.is_some() && answered.elapsed() < UNANSWERED =>
+                {
                     if waiting(Waiting { ahead: &[], newer: None, is_news: false }) {
                         return Err(OpenError::Stopped);
                     }

@@ -120,7 +120,8 @@ async fn without_etcd_nothing_waits_for_long_and_everybody_is_named() {
         let text = error.to_string();
         assert!(text.contains("could not be read") && text.contains(&etcd.endpoints()[0]), "{how}: {text}");
         let error = looking.enter(&ticket("bob")).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Failed(why) if why.contains("could not be locked")), "{how}: {error}");
+        assert_eq!(error.hint(), "bring etcd's members back, or the way to them: more than half must answer", "{how}");
+        assert!(error.to_string().contains("could not be locked"), "{how}: {error}");
         let error = first.append(end, "nobody's").await.unwrap_err();
         // What hangs has got it, and may write it yet; who is not there has not.
         let is_unknown = matches!(&error, StoreError::Unknown(_));

@@ -41,6 +41,9 @@ const DOWN: Duration = Duration::from_secs(2);
 /// The largest answer is a page of the journal; see the store.
 const MAX_ANSWER: usize = 256 << 20;
 
+/// How a message begins that says that too few members answered.
+pub const NOBODY: &str = "no member of etcd answered";
+
 type Token = MetadataValue<Ascii>;
 
 /// Why a call brought nothing.
@@ -308,7 +311,7 @@ impl Round {
     fn nobody(&self, members: &[String]) -> String {
         let each = members.iter().zip(&self.said);
         let each = each.map(|(member, said)| format!("`{member}`: {}", said.as_deref().unwrap_or("no answer")));
-        format!("no member of etcd answered ({})", each.collect::<Vec<_>>().join("; "))
+        format!("{NOBODY} ({})", each.collect::<Vec<_>>().join("; "))
     }
 }
 

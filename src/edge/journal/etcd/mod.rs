@@ -27,13 +27,13 @@ use bluegreen_core::{
 };
 
 use self::{
-    cluster::{Access, CallError, Cluster},
+    cluster::{Access, CallError, Cluster, NOBODY},
     keys::{Keys, absent, ended, made_at, none_older, put, range, unchanged},
     lease::Lease,
     messages::{KeyValue, RangeRequest, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest},
 };
 use super::{
-    store::{End, Store, StoreError},
+    store::{End, Mend, Store, StoreError},
     turn::lost,
 };
 
@@ -98,7 +98,7 @@ impl EtcdStore {
 
     fn failed(&self, doing: &str) -> impl FnOnce(CallError) -> StoreError {
         let name = self.name.clone();
-        move |error| StoreError::Failed(format!("the journal `{name}` could not be {doing}: {}", error.why))
+        move |error| mendable(format!("the journal `{name}` could not be {doing}: {}", error.why))
     }
 
     /// Makes the ticket's key, attached to the lease; returns the revision that made it.
@@ -161,6 +161,16 @@ impl EtcdStore {
         let key = String::from_utf8_lossy(&kv.key);
         let unread = |error| StoreError::Failed(format!("`{key}` in `{}` cannot be read: {error}", self.name));
         serde_json::from_slice(&kv.value).map_err(unread)
+    }
+}
+
+fn mendable(why: String) -> StoreError {
+    if why.contains(NOBODY) {
+        StoreError::Mendable { why, mend: Mend::Members }
+    } else if why.contains("database space exceeded") {
+        StoreError::Mendable { why, mend: Mend::RoomInEtcd }
+    } else {
+        StoreError::Failed(why)
     }
 }
 
@@ -254,7 +264,7 @@ impl Store for EtcdStore {
                     error.why
                 )));
             }
-            Err(error) => return Err(StoreError::Failed(error.why)),
+            Err(error) => return Err(mendable(error.why)),
         }
         let bytes = end.bytes + line.len() as u64 + 1;
         Ok(End { records: end.records + 1, bytes, unterminated: false })

@@ -21,7 +21,7 @@ use self::{
     keeper::{Gone, Keeper, NotKept},
 };
 use super::{
-    store::{End, LEASE, Store, StoreError},
+    store::{End, LEASE, Mend, Store, StoreError},
     turn::lost,
 };
 use crate::edge::host::{HostError, Hosts, Output, QUOTED_LINES, SshSettings, last_lines};
@@ -83,14 +83,13 @@ impl SshStore {
     }
 
     fn failed(&self, doing: &str, why: &str) -> StoreError {
-        StoreError::Failed(format!("the journal `{}` could not be {doing}: {why}", self.name))
+        StoreError::of_system(format!("the journal `{}` could not be {doing}: {why}", self.name), why)
     }
 
     fn of_host(&self, doing: &str, error: &HostError) -> StoreError {
-        match error.hint() {
-            Some(hint) => self.failed(doing, &format!("{error}; {hint}")),
-            None => self.failed(doing, &error.to_string()),
-        }
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let why = format!("the journal `{}` could not be {doing}: {error}{hint}", self.name);
+        StoreError::Mendable { why, mend: Mend::Host }
     }
 
     /// What a script that stopped means: its `stop WHY …`.
@@ -101,7 +100,7 @@ impl SshStore {
         let host = &self.host;
         let why = match word {
             "tool" => format!("`{host}` has no `{detail}` (packages coreutils and util-linux)"),
-            "unwritable" if detail.contains("No space left") => format!("`{host}`: {detail}. Make room there"),
+            "unwritable" if detail.contains("No space left") => format!("`{host}`: {detail}"),
             "unwritable" => format!(
                 "`{host}`: {detail}. The login user there must be able to write to `{0}`: make it once with \
                  `sudo install -d -m 700 -o USER {0}`",
@@ -189,7 +188,8 @@ impl SshStore {
         } else if tail.contains(&b'\n') {
             Err(lost(&self.name))
         } else {
-            Err(StoreError::Failed(format!("the connection to `{}` was lost; the record is not in it", self.host)))
+            let why = format!("the connection to `{}` was lost; the record is not in it", self.host);
+            Err(StoreError::Mendable { why, mend: Mend::Host })
         }
     }
 }
@@ -270,7 +270,7 @@ impl Store for SshStore {
             ("conflict", "replaced") => conflict("it was deleted or replaced while this command was under way"),
             ("conflict", "short") => conflict("it was cut short while this command was under way"),
             ("conflict", _) => conflict("somebody else appended to it while this command was under way"),
-            ("failed", why) => Err(StoreError::Failed(format!("`{}`: {why}", self.host))),
+            ("failed", why) => Err(StoreError::of_system(format!("`{}`: {why}", self.host), why)),
             _ => Err(lost(&self.name)),
         }
     }
