@@ -265,8 +265,9 @@ pub(super) fn duration(least_ms: u64, most_ms: u64) -> impl Fn(&str) -> Result<u
             return Err(Wrong::new("is not a duration", "a number and a unit: ms, s, m or h").help("such as \"30s\""));
         };
         let ms = text[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        ms.filter(|ms| (least_ms..=most_ms).contains(ms))
-            .ok_or_else(|| Wrong::new("is out of range", format!("from {} to {}", spoken(least_ms), spoken(most_ms))))
+        ms.filter(|ms| (least_ms..=most_ms).contains(ms)).ok_or_else(|| {
+            Wrong::new("is out of range", format!("from {} to {}", spoken_duration(least_ms), spoken_duration(most_ms)))
+        })
     }
 }
 
@@ -280,10 +281,6 @@ pub fn parse_duration(text: &str, least_ms: u64, most_ms: u64) -> Result<u64, St
 
 /// A duration in the largest unit that is exact: `90s`, `10m`.
 pub fn spoken_duration(ms: u64) -> String {
-    spoken(ms)
-}
-
-fn spoken(ms: u64) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
     match units.iter().find(|(_, unit)| ms >= *unit && ms.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", ms / unit),

@@ -5,10 +5,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bluegreen_core::lock::{Hold, Queue, Ticket};
+use nix::time::{ClockId, clock_gettime};
 
 /// How long a command that is not heard of keeps the lock, where no kernel tells of its end: a link that stalls for some
 /// seconds, or the election of a leader, ends no rollout, and nobody waits long for a machine that is gone.
 pub const LEASE: Duration = Duration::from_secs(15);
+
+/// The time by a clock that goes on while this machine sleeps: a lease is over then too.
+pub(super) fn awake_or_not() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
+    clock_gettime(CLOCK).map(Duration::from).expect("this clock is always there")
+}
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,14 +8,13 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 
 use super::{
     cluster::{CallError, Cluster},
     messages::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest},
 };
-use crate::edge::journal::LEASE;
+use crate::edge::journal::{LEASE, store::awake_or_not};
 
 /// Three tries fit into the lease.
 const RENEW: Duration = Duration::from_secs(5);
@@ -41,11 +40,9 @@ struct Standing {
     is_over: AtomicBool,
 }
 
-/// Milliseconds since the machine was started, those included in which it slept.
-fn boottime_ms() -> u64 {
-    // Linux has had this clock for longer than anything else that bg needs.
-    let Ok(now) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return 0 };
-    Duration::from(now).as_millis().try_into().unwrap_or(u64::MAX)
+/// The same in milliseconds.
+fn awake_or_not_ms() -> u64 {
+    awake_or_not().as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 impl Lease {
@@ -54,7 +51,7 @@ impl Lease {
         let id = rand::random_range(1..i64::MAX);
         let ttl = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
         let standing =
-            Arc::new(Standing { renewed_ms: AtomicU64::new(boottime_ms()), is_over: AtomicBool::new(false) });
+            Arc::new(Standing { renewed_ms: AtomicU64::new(awake_or_not_ms()), is_over: AtomicBool::new(false) });
         match cluster.call(&LeaseGrantRequest { ttl, id }, patience).await {
             Err(error) if !error.why.contains("lease already exists") => return Err(error),
             _ => {}
@@ -65,7 +62,7 @@ impl Lease {
 
     /// Whether it was not renewed in time, as this machine's clock says it.
     pub fn is_over(&self) -> bool {
-        let age = boottime_ms().saturating_sub(self.standing.renewed_ms.load(Relaxed));
+        let age = awake_or_not_ms().saturating_sub(self.standing.renewed_ms.load(Relaxed));
         self.standing.is_over.load(Relaxed) || u128::from(age) >= LEASE.as_millis()
     }
 
@@ -87,7 +84,7 @@ async fn keep(cluster: Arc<Cluster>, id: i64, standing: Arc<Standing>) {
     let mut pause = RENEW;
     loop {
         tokio::time::sleep(pause).await;
-        let asked = boottime_ms();
+        let asked = awake_or_not_ms();
         pause = match cluster.call(&LeaseKeepAliveRequest { id }, RENEW_PATIENCE).await {
             Ok(left) if left.ttl > 0 => {
                 standing.renewed_ms.store(asked, Relaxed);

@@ -1,7 +1,7 @@
 //! The scripts that run on the journal's host, and how their answers are read.
 
 use base64::Engine as _;
-use bluegreen_core::lock::{Hold, Queued};
+use bluegreen_core::lock::{Hold, Queue, Queued};
 
 use crate::edge::host::Run;
 
@@ -85,6 +85,11 @@ impl Look {
         let read =
             |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()));
         self.hold.as_deref().map(read)
+    }
+
+    /// Who has the lock and who waits, taken out of it.
+    pub fn queue(&mut self) -> Queue {
+        Queue { hold: self.hold(), tickets: std::mem::take(&mut self.tickets) }
     }
 }
 

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream},
     sync::{mpsc, oneshot},
@@ -15,7 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::answer::KEEPER;
+use super::{super::store::awake_or_not, answer::KEEPER};
 use crate::edge::host::{Host, HostError, Line, Stdin, Stream, last_lines};
 
 /// Beats in the time of a lease: two may be late or lost.
@@ -75,22 +74,13 @@ struct Said {
     complaint: String,
 }
 
-/// The time by a clock that goes on while this machine sleeps.
-fn now() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
-    clock_gettime(CLOCK).map(Duration::from).expect("this clock is always there")
-}
-
 impl Talk {
     fn said(&self) -> MutexGuard<'_, Said> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask(&self, answer: Option<oneshot::Sender<String>>) {
-        self.said().asked.push_back((now(), answer));
+        self.said().asked.push_back((awake_or_not(), answer));
     }
 
     fn hear(&self, line: Line) {
@@ -141,7 +131,7 @@ impl Keeper {
     ) -> Result<Keeper, NotKept> {
         host.connect().await.map_err(NotKept::Host)?;
         let (input, output) = tokio::io::duplex(BUFFER);
-        let said = Said { asked: VecDeque::new(), heard: now(), ended: None, complaint: String::new() };
+        let said = Said { asked: VecDeque::new(), heard: awake_or_not(), ended: None, complaint: String::new() };
         let talk = Arc::new(Talk(Mutex::new(said)));
         let (answer, entered) = oneshot::channel();
         talk.ask(Some(answer));
@@ -177,7 +167,7 @@ impl Keeper {
     /// Whether the lock cannot be relied on any more, by this machine's own clock: the keeper may have let go of it.
     pub fn is_over(&self) -> bool {
         let said = self.talk.said();
-        said.ended.is_some() || now().saturating_sub(said.heard) >= self.lease
+        said.ended.is_some() || awake_or_not().saturating_sub(said.heard) >= self.lease
     }
 
     /// Sends a message, and what belongs to it, and waits for its answer, no longer than the lease.

@@ -144,11 +144,6 @@ impl SshStore {
         Look::read(&output.stdout).ok_or_else(|| self.failed("read", "it changed while it was read; try again"))
     }
 
-    fn queue_of(&self, look: &mut Look) -> Result<Queue, StoreError> {
-        let hold = look.hold();
-        Ok(Queue { hold, tickets: std::mem::take(&mut look.tickets) })
-    }
-
     /// The answer to an append never came. Waits until the keeper is gone, which can then append nothing any more, and
     /// looks for the record.
     async fn settle(&self, keeper: Arc<Keeper>, end: End, text: &str, next: End) -> Result<End, StoreError> {
@@ -210,12 +205,12 @@ impl Store for SshStore {
     }
 
     async fn queue(&self) -> Result<Queue, StoreError> {
-        self.queue_of(&mut self.see("queue").await?)
+        Ok(self.see("queue").await?.queue())
     }
 
     async fn look(&self) -> Result<(Queue, Vec<u8>), StoreError> {
         let mut look = self.see("all").await?;
-        Ok((self.queue_of(&mut look)?, look.journal.unwrap_or_default()))
+        Ok((look.queue(), look.journal.unwrap_or_default()))
     }
 
     async fn enter(&self, ticket: &Ticket) -> Result<String, StoreError> {
