@@ -5,9 +5,11 @@ use std::{
     time::Instant,
 };
 
-use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, State, Step, Survey, Verb};
+use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, Step, Survey};
 
-use super::{Effect, Failure, Journal, JournalError, Report, Reporter, Work, World, clock, goes_back_at};
+use super::{
+    Effect, Failure, Journal, JournalError, Report, Reporter, Work, World, and_then, describe_stage, named, ways_on,
+};
 
 /// How a command ended: the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,9 @@ impl From<JournalError> for Outcome {
     }
 }
 
+/// What a look before the first record has found where that step begins a shift.
+type Surveyed = Option<Result<Survey, Failure>>;
+
 /// Drives one command over a journal and a world.
 pub struct Engine<'a> {
     /// The record of intent.
@@ -84,20 +89,31 @@ impl Engine<'_> {
             );
             return Outcome { exit: Exit::Interrupted, message, hint: Some(ways_on(state)) };
         }
-        // A refusal by what the balancers have comes before anything is recorded: it must not end an open command either.
-        let survey = match plan.steps.first().map(|planned| &planned.step) {
-            Some(step @ Step::Prepare { .. }) => match self.world.survey(self.journal.state(), step).await {
-                Ok(survey) => Some(survey),
-                Err(failure) => return self.not_begun(failure),
-            },
-            _ => None,
+        let survey = match self.look(plan, 0).await {
+            Ok(survey) => survey,
+            Err(failure) => return self.not_begun(failure),
         };
         let mut events = self.journal.state().begin(command, plan, self.digest);
         events.extend(also);
         if let Err(error) = self.journal.append(events).await {
             return error.into();
         }
-        self.drive(0, survey).await
+        self.drive(0, survey.map(Ok)).await
+    }
+
+    /// A refusal by what the hosts have comes before anything is recorded: it must not end an open command either. Returns
+    /// what was found where the step at `index` begins a shift.
+    async fn look(&self, plan: &Plan, index: usize) -> Result<Option<Survey>, Failure> {
+        let Some(step) = plan.steps.get(index).map(|planned| &planned.step) else { return Ok(None) };
+        let state = self.journal.state();
+        let survey = async {
+            match step {
+                Step::Prepare { .. } => self.world.survey(state, step).await.map(Some),
+                _ => Ok(None),
+            }
+        };
+        let (is_ours, survey) = tokio::join!(self.world.is_ours(state, step), survey);
+        is_ours.and(survey)
     }
 
     /// Records that `hosts` went back by themselves, and takes every other balancer there too. Whatever was open is over.
@@ -106,6 +122,15 @@ impl Engine<'_> {
             Ok(events) => events,
             Err(error) => return Outcome::new(Exit::Failed, error.to_string()),
         };
+        let steps = events.iter().find_map(|event| match event {
+            Event::CommandStarted { plan, .. } => Some(plan),
+            _ => None,
+        });
+        if let Some(steps) = steps
+            && let Err(failure) = self.look(steps, 0).await
+        {
+            return self.not_begun(failure);
+        }
         if let Err(error) = self.journal.append(events).await {
             return error.into();
         }
@@ -124,16 +149,21 @@ impl Engine<'_> {
 
     /// Finishes the open command from its stored plan, or the undoing of its shift.
     pub async fn resume(&mut self) -> Outcome {
-        let Some(open) = self.journal.state().open.clone() else {
+        let state = self.journal.state();
+        let (Some(open), Some(way)) = (state.open.clone(), state.resume()) else {
             return Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume");
         };
-        match self.journal.state().resume() {
-            Some(Resume::PutBack(index)) => self.resume_undoing(&open, index).await,
-            Some(Resume::From(index)) => {
+        let (Resume::PutBack(index) | Resume::From(index)) = way;
+        let survey = match self.look(&open.plan, index).await {
+            Err(failure) if failure.effect == Effect::Refused => return self.not_begun(failure),
+            looked => looked.transpose(),
+        };
+        match way {
+            Resume::PutBack(index) => self.resume_undoing(&open, index).await,
+            Resume::From(index) => {
                 let first = self.first_step(&open, index).await;
-                self.drive(first, None).await
+                self.drive(first, survey.filter(|_| first == index)).await
             }
-            None => Outcome::new(Exit::Refused, "nothing was interrupted, so there is nothing to resume"),
         }
     }
 
@@ -165,7 +195,7 @@ impl Engine<'_> {
     }
 
     /// `survey`: what the first step found already, when it is a shift.
-    async fn drive(&mut self, first: usize, mut survey: Option<Survey>) -> Outcome {
+    async fn drive(&mut self, first: usize, mut survey: Surveyed) -> Outcome {
         let Some(plan) = self.journal.state().open.as_ref().map(|open| open.plan.clone()) else {
             return Outcome::new(Exit::Failed, "the journal holds no open command to carry out");
         };
@@ -197,7 +227,7 @@ impl Engine<'_> {
         }
     }
 
-    async fn step(&mut self, plan: &Plan, index: usize, survey: Option<Survey>) -> Result<(), Outcome> {
+    async fn step(&mut self, plan: &Plan, index: usize, survey: Surveyed) -> Result<(), Outcome> {
         let step = &plan.steps[index].step;
         let started = Instant::now();
         let words = step.to_string();
@@ -227,10 +257,10 @@ impl Engine<'_> {
     }
 
     /// What is recorded before the step; before a shift the balancers are looked at.
-    async fn before(&self, step: &Step, index: usize, survey: Option<Survey>) -> Result<Before, Failure> {
+    async fn before(&self, step: &Step, index: usize, survey: Surveyed) -> Result<Before, Failure> {
         let state = self.journal.state();
         let survey = match (step, survey) {
-            (_, Some(survey)) => survey,
+            (_, Some(survey)) => survey?,
             (Step::Prepare { .. }, None) => self.world.survey(state, step).await?,
             (_, None) => Survey { highest: 0, settled: false },
         };
@@ -351,79 +381,4 @@ fn exit_of(failed: Failed) -> Exit {
         Failed::Unhealthy => Exit::Unhealthy,
         Failed::Refused => Exit::Refused,
     }
-}
-
-/// Two sentences as one text; what follows the quotation of a host's words begins a line.
-pub fn and_then(first: &str, second: &str) -> String {
-    let mut chars = second.chars();
-    let second: String = chars.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(chars).collect());
-    if first.lines().next_back().is_some_and(|line| line.starts_with("  ")) {
-        format!("{first}\n{second}")
-    } else {
-        format!("{}. {second}", first.trim_end_matches('.'))
-    }
-}
-
-/// What was said by or of a host, naming it once.
-pub fn named(host: &str, said: &str) -> String {
-    if said.starts_with(&format!("`{host}`")) { said.to_owned() } else { format!("`{host}`: {said}") }
-}
-
-/// Where things stand, as a clause.
-pub fn describe_stage(state: &State) -> String {
-    match state.stage {
-        None => "the site is not set up yet".to_owned(),
-        Some(stage) if state.unsettled => {
-            format!("the site is {stage}, and not every balancer is known to have what is wanted: {}", state.wanted())
-        }
-        Some(stage) => format!("the site is {stage}: {}{}", state.wanted(), until(state)),
-    }
-}
-
-/// Until when, where the traffic goes back by itself.
-fn until(state: &State) -> String {
-    let Some(armed) = &state.armed else { return String::new() };
-    let at = goes_back_at(armed).map(|at| format!(" at {}", clock(at))).unwrap_or_default();
-    format!("; it goes back by itself{at}, unless it is confirmed")
-}
-
-/// How a command is typed, with an example of the arguments that it cannot do without.
-pub fn typed(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Canary => "canary all=5%",
-        other => other.as_str(),
-    }
-}
-
-/// The commands that go on from here, as a hint.
-pub fn ways_on(state: &State) -> String {
-    if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
-        return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
-    }
-    match &state.open {
-        Some(open) if matches!(open.command, Command::Sync { .. }) && state.digest.as_ref() != Some(&open.digest) => {
-            return "`bg sync` again goes on with it".to_owned();
-        }
-        Some(open) if open.step.as_ref().is_some_and(|step| step.undoing) => {
-            return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
-                .to_owned();
-        }
-        Some(open) if matches!(open.command, Command::Confirm) => {
-            return "`bg confirm` again (or `bg resume`) finishes it · `bg flip --back` or `bg abort` leads back · `bg status` shows where things \
-                    stand"
-                .to_owned();
-        }
-        Some(_) => {
-            return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
-                .to_owned();
-        }
-        None => {}
-    }
-    let verbs = state.next_commands();
-    if verbs.is_empty() {
-        return "`bg setup`".to_owned();
-    }
-    let confirm = state.armed.is_some().then(|| "`bg confirm`".to_owned());
-    let verbs = verbs.iter().map(|verb| format!("`bg {}`", typed(*verb)));
-    confirm.into_iter().chain(verbs).collect::<Vec<_>>().join(" · ")
 }

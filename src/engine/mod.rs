@@ -3,10 +3,12 @@
 mod clock;
 mod drive;
 mod report;
+mod words;
 mod world;
 
 pub use bluegreen_core::rollout::{Effect, Survey};
 pub use clock::{clock, goes_back_at};
-pub use drive::{Engine, Exit, Outcome, and_then, describe_stage, named, typed, ways_on};
+pub use drive::{Engine, Exit, Outcome};
 pub use report::{Report, Reporter};
+pub use words::{and_then, describe_stage, named, typed, ways_on};
 pub use world::{Failure, Journal, JournalError, Work, World};

@@ -46,6 +46,10 @@ pub trait World {
     /// Looks at every balancer before a shift. An error changes nothing.
     async fn survey(&self, state: &State, step: &Step) -> Result<Survey, Failure>;
 
+    /// Looks for what another journal, or a newer copy of this one, has left where `step` is about to begin. An error
+    /// refuses, and changes nothing.
+    async fn is_ours(&self, state: &State, step: &Step) -> Result<(), Failure>;
+
     /// Does one step. Must be idempotent. Returns what is worth a line in the journal.
     async fn perform(&self, work: Work<'_>) -> Result<Vec<String>, Failure>;
 

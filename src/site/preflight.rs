@@ -11,7 +11,7 @@ use crate::{
         balancer::{Look, Standing, two_phase},
         host::fan_out,
         server::{self, Bounds, Seen},
-        world::{Spot, refuse_foreign},
+        world::{Spot, foreign, other_journal, refuse_foreign, refuse_foreign_server},
     },
     engine::{Effect, Exit, Failure, Outcome, describe_stage},
 };
@@ -91,26 +91,23 @@ impl Site {
             let Ok(look) = look else { continue };
             match look.standing(journal) {
                 Standing::Ours(said) | Standing::Drifted { said, .. } if journal.is_empty() => {
-                    return Err(foreign(&host, &said.journal, said.rollout));
+                    return Err(outcome_of(foreign(&host, &said.journal, said.rollout)));
                 }
-                Standing::Foreign { journal, .. } => return Err(foreign(&host, &journal, look.rollout())),
+                Standing::Foreign { journal, .. } => return Err(outcome_of(foreign(&host, &journal, look.rollout()))),
                 _ => {}
             }
         }
-        for (spot, seen) in self.look_servers(&Half::ALL).await {
+        for (spot, seen) in self.look_servers().await {
             let Ok(seen) = seen else { continue };
             if let Some(other) = other_journal(&seen, journal) {
-                return Err(foreign(&spot.place.host, &other, None));
+                return Err(outcome_of(foreign(&spot.place.host, &other, None)));
             }
         }
         Ok(())
     }
 
-    async fn look_servers(&self, halves: &[Half]) -> Vec<(Spot<'_>, Result<Seen, server::ServerError>)> {
-        let spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.world.spots(half)).collect();
-        let hosts = &self.world.hosts;
-        let bounds = &Bounds::default();
-        fan_out(spots, hosts.parallel(), |spot| server::look(hosts, spot.place, bounds)).await
+    async fn look_servers(&self) -> Vec<(Spot<'_>, Result<Seen, server::ServerError>)> {
+        self.world.look_servers(Half::ALL.into_iter().flat_map(|half| self.world.spots(half)).collect()).await
     }
 
     /// Every balancer answers, and what it has is of this journal.
@@ -132,19 +129,11 @@ impl Site {
 
     /// Every server answers and belongs to this journal or to none.
     pub(super) async fn servers_are_ours(&self, state: &State) -> Result<(), Outcome> {
-        let journal = state.journal.as_deref().unwrap_or_default();
         let mut unreachable = Vec::new();
         let mut hint = None;
-        for (spot, seen) in self.look_servers(&Half::ALL).await {
+        for (spot, seen) in self.look_servers().await {
             match seen {
-                Ok(seen) => {
-                    if let Some(other) = other_journal(&seen, journal) {
-                        return Err(foreign(&spot.place.host, &other, None));
-                    }
-                    if let Some(fence) = seen.fence.filter(|fence| fence.epoch >= state.length) {
-                        return Err(outdated(&spot.place.host, fence.epoch, state.length));
-                    }
-                }
+                Ok(seen) => refuse_foreign_server(&spot.place.host, &seen, state).map_err(outcome_of)?,
                 Err(error) => {
                     hint = hint.or(error.hint());
                     unreachable.push(format!("{} ({}/{})", error, spot.pool.name, spot.half));
@@ -239,32 +228,6 @@ impl Site {
         }
         Ok(())
     }
-}
-
-fn other_journal(seen: &Seen, journal: &str) -> Option<String> {
-    let fence = seen.fence.as_ref().map(|fence| fence.journal.clone());
-    let marker = seen.marker.as_ref().map(|marker| marker.journal.clone());
-    fence.into_iter().chain(marker).find(|found| found != journal)
-}
-
-fn foreign(host: &str, journal: &str, rollout: Option<u64>) -> Outcome {
-    let rollout = rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
-    refused(
-        format!("`{host}` belongs to another journal, `{journal}`{rollout}; nothing was touched"),
-        "bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to",
-    )
-}
-
-/// A step that this journal does not hold was done on a server: a newer copy of the journal does.
-fn outdated(host: &str, epoch: u64, length: u64) -> Outcome {
-    refused(
-        format!(
-            "`{host}` has seen record {epoch} of this journal, which ends here with record {}: it is an outdated copy. Nothing \
-             was touched",
-            length.saturating_sub(1)
-        ),
-        "use the newest copy of the journal",
-    )
 }
 
 /// A site must be set up first, or its setup finished.

@@ -10,7 +10,8 @@ use nix::{
 use serde_json::{Value, json};
 
 use crate::desk::{
-    SOON, bg, hold_restarts, journal, journal_file, small, start_until, status, two_balancers, untouched, world,
+    SOON, bg, hold_restarts, journal, journal_file, kill_at, small, start_until, status, two_balancers, untouched,
+    world,
 };
 
 const CHANGES: [&str; 10] = [
@@ -80,21 +81,57 @@ fn an_outdated_copy_of_the_journal_changes_nothing() {
     copy_desk(&site, staged.path());
     bg(&site, "flip", 0);
     bg(&site, "flip --back", 0);
-    let refused = |desk: &Path, words: &str| {
-        let before = world(&site);
-        let ran = bg_at(&site, desk, words, 3);
-        assert!(ran.stderr.contains("outdated copy"), "{ran}");
-        untouched(&site, &before, &ran);
-    };
-    refused(balanced.path(), "deploy --release v2");
-    refused(balanced.path(), "sync");
+    outdated(&site, balanced.path(), "deploy --release v2");
+    outdated(&site, balanced.path(), "sync");
     for words in ["deploy --release v2", "canary all=1%", "flip", "abort"] {
-        refused(staged.path(), words);
+        outdated(&site, staged.path(), words);
     }
     let seen = bg_at(&site, staged.path(), "status --json", 0).stdout;
     let seen: Value = serde_json::from_str(&seen).unwrap();
     assert_eq!(seen["interrupted"], Value::Null, "a refused command leaves nothing open: {seen:#}");
     bg(&site, "abort", 0);
+}
+
+/// Refused at a desk whose copy of the journal is an older one; neither the site nor the copy is touched.
+#[track_caller]
+fn outdated(site: &Playground, desk: &Path, words: &str) {
+    let copy = || fs::read_to_string(desk.join(".bg/shop/journal.jsonl")).unwrap();
+    let (before, known) = (world(site), copy());
+    let ran = bg_at(site, desk, words, 3);
+    assert!(ran.stderr.contains("outdated copy") && ran.stderr.contains("othing was touched"), "{ran}");
+    untouched(site, &before, &ran);
+    assert_eq!(copy(), known, "{ran}");
+}
+
+#[test]
+fn an_outdated_copy_of_the_journal_with_an_open_command_takes_no_record() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    let [placing, staged, preparing, switching] = [(); 4].map(|()| tempfile::tempdir().unwrap());
+    kill_at(&site, "deploy --release v2", 3);
+    copy_desk(&site, placing.path());
+    bg(&site, "resume", 0);
+    copy_desk(&site, staged.path());
+    bg(&site, "deploy --release v2", 0);
+    // No generation is newer than these copies know: the servers tell.
+    outdated(&site, placing.path(), "resume");
+    for words in ["flip", "canary all=1%"] {
+        outdated(&site, staged.path(), words);
+    }
+
+    kill_at(&site, "flip", 0);
+    copy_desk(&site, preparing.path());
+    bg(&site, "resume", 0);
+    kill_at(&site, "flip --back", 1);
+    copy_desk(&site, switching.path());
+    bg(&site, "resume", 0);
+    bg(&site, "flip", 0);
+    for desk in [&placing, &preparing, &switching] {
+        for words in ["resume", "abort", "flip --back"] {
+            outdated(&site, desk.path(), words);
+        }
+    }
 }
 
 #[test]

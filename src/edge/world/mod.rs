@@ -4,6 +4,7 @@ mod back;
 mod balancers;
 mod check;
 mod drain;
+mod ours;
 mod revert;
 mod shift;
 mod upgrade;
@@ -24,6 +25,7 @@ use super::{
     host::{Hosts, Run},
 };
 pub use balancers::{conf_digest, render_all};
+pub use ours::{foreign, other_journal, refuse_foreign_server};
 pub use shift::refuse_foreign;
 
 use crate::engine::{Effect, Failure, Report, Reporter, Survey, Work, World};
@@ -112,6 +114,10 @@ pub(super) fn release_of(state: &State, version: Version) -> Result<&Release, Fa
 impl World for Live {
     async fn survey(&self, state: &State, step: &Step) -> Result<Survey, Failure> {
         self.survey_balancers(state, step).await
+    }
+
+    async fn is_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
+        self.hosts_are_ours(state, step).await
     }
 
     async fn perform(&self, work: Work<'_>) -> Result<Vec<String>, Failure> {

@@ -206,7 +206,7 @@ fn unguarded(host: &str, half: Half, why: &str) -> Failure {
 }
 
 /// The halves whose health a shift depends on.
-fn checked_halves(back: &Traffic, to: &Traffic, state: &State) -> Vec<Half> {
+pub(super) fn checked_halves(back: &Traffic, to: &Traffic, state: &State) -> Vec<Half> {
     match to.only() {
         Some(half) => vec![half],
         None if state.stage.is_none() => Vec::new(),

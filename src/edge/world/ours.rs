@@ -1,0 +1,112 @@
+//! Whether the hosts are this journal's, and have seen nothing that it does not know: read before anything is recorded.
+
+use bluegreen_core::{
+    Half,
+    rollout::{Direction, State, Step},
+};
+
+use super::{Live, Spot, back::PATIENCE, shift::checked_halves, shift::refuse_foreign};
+use crate::{
+    edge::{
+        host::fan_out,
+        server::{self, Bounds, Seen, ServerError},
+    },
+    engine::{Effect, Failure},
+};
+
+impl Live {
+    /// Refuses when `step` would meet what another journal, or a newer copy of this one, has left. Hosts that do not answer
+    /// are passed over: the step names them. Before a `Prepare` the survey looks at the balancers, and no server is asked
+    /// on the way back, which waits for none.
+    pub(super) async fn hosts_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
+        let (balancers, servers) =
+            tokio::join!(self.balancers_are_ours(state, step), self.servers_are_ours(state, step));
+        balancers.and(servers)
+    }
+
+    async fn balancers_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
+        if matches!(step, Step::Prepare { .. }) {
+            return Ok(());
+        }
+        let look = |host: String| async move { self.balancers.look(&host).await };
+        let looks = fan_out(self.living().await.to_vec(), self.hosts.parallel(), look).await;
+        let journal = state.journal.as_deref().unwrap_or_default();
+        looks
+            .iter()
+            .filter_map(|(_, look)| look.as_ref().ok())
+            .try_for_each(|look| refuse_foreign(look, journal, state.generation))
+    }
+
+    async fn servers_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
+        let mut spots: Vec<Spot<'_>> = concerned(state, step).iter().flat_map(|&half| self.spots(half)).collect();
+        let names: Vec<String> = spots.iter().map(|spot| spot.place.host.clone()).collect();
+        let living = self.hosts.reachable(&names, PATIENCE).await;
+        spots.retain(|spot| living.contains(&spot.place.host));
+        let looks = self.look_servers(spots).await;
+        looks.iter().try_for_each(|(spot, seen)| match seen {
+            Ok(seen) => refuse_foreign_server(&spot.place.host, seen, state),
+            Err(_) => Ok(()),
+        })
+    }
+
+    /// What stands on each of these servers.
+    pub async fn look_servers<'a>(&self, spots: Vec<Spot<'a>>) -> Vec<(Spot<'a>, Result<Seen, ServerError>)> {
+        let (hosts, bounds) = (&self.hosts, &Bounds::default());
+        fan_out(spots, hosts.parallel(), |spot| server::look(hosts, spot.place, bounds)).await
+    }
+}
+
+/// The halves whose servers `step` changes or fences, or whose servers tell more than the balancers do.
+fn concerned(state: &State, step: &Step) -> Vec<Half> {
+    match step {
+        Step::Prepare { to, direction: Direction::Forward } => {
+            let retried = state.open.as_ref().and_then(|open| open.shift.as_ref());
+            checked_halves(retried.map_or(&state.traffic, |shift| &shift.back), to, state)
+        }
+        Step::Drain { half, .. }
+        | Step::Place { half, .. }
+        | Step::Activate { half, .. }
+        | Step::Check { half, .. } => {
+            vec![*half]
+        }
+        // nginx's files have no generation.
+        Step::CreateDirs | Step::WriteConf { .. } | Step::ReloadConf { .. } => Half::ALL.to_vec(),
+        Step::Prepare { .. }
+        | Step::Commit { .. }
+        | Step::ArmRevert { .. }
+        | Step::DisarmRevert
+        | Step::Follow { .. }
+        | Step::Prune { .. } => Vec::new(),
+    }
+}
+
+/// The other journal that a server belongs to.
+pub fn other_journal(seen: &Seen, journal: &str) -> Option<String> {
+    let fence = seen.fence.as_ref().map(|fence| fence.journal.clone());
+    let marker = seen.marker.as_ref().map(|marker| marker.journal.clone());
+    fence.into_iter().chain(marker).find(|found| found != journal)
+}
+
+/// Refuses a server of another journal, and one on which a step was done that this journal does not hold: a newer copy of
+/// it does.
+pub fn refuse_foreign_server(host: &str, seen: &Seen, state: &State) -> Result<(), Failure> {
+    if let Some(other) = other_journal(seen, state.journal.as_deref().unwrap_or_default()) {
+        return Err(foreign(host, &other, None));
+    }
+    let Some(fence) = seen.fence.as_ref().filter(|fence| fence.epoch >= state.length) else { return Ok(()) };
+    let message = format!(
+        "`{host}` has seen record {} of this journal, which ends here with record {}: it is an outdated copy. Nothing was \
+         touched",
+        fence.epoch,
+        state.length.saturating_sub(1)
+    );
+    Err(Failure::new(Effect::Refused, message).hint("use the newest copy of the journal"))
+}
+
+/// The refusal of a host that is another journal's, of that rollout where that is known.
+pub fn foreign(host: &str, journal: &str, rollout: Option<u64>) -> Failure {
+    let rollout = rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
+    let message = format!("`{host}` belongs to another journal, `{journal}`{rollout}; nothing was touched");
+    Failure::new(Effect::Refused, message)
+        .hint("bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to")
+}

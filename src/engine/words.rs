@@ -1,0 +1,80 @@
+//! How a command's end is said: where things stand, and the commands that go on from there.
+
+use bluegreen_core::rollout::{Command, State, Verb};
+
+use super::{clock, goes_back_at};
+
+/// Two sentences as one text; what follows the quotation of a host's words begins a line.
+pub fn and_then(first: &str, second: &str) -> String {
+    let mut chars = second.chars();
+    let second: String = chars.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(chars).collect());
+    if first.lines().next_back().is_some_and(|line| line.starts_with("  ")) {
+        format!("{first}\n{second}")
+    } else {
+        format!("{}. {second}", first.trim_end_matches('.'))
+    }
+}
+
+/// What was said by or of a host, naming it once.
+pub fn named(host: &str, said: &str) -> String {
+    if said.starts_with(&format!("`{host}`")) { said.to_owned() } else { format!("`{host}`: {said}") }
+}
+
+/// Where things stand, as a clause.
+pub fn describe_stage(state: &State) -> String {
+    match state.stage {
+        None => "the site is not set up yet".to_owned(),
+        Some(stage) if state.unsettled => {
+            format!("the site is {stage}, and not every balancer is known to have what is wanted: {}", state.wanted())
+        }
+        Some(stage) => format!("the site is {stage}: {}{}", state.wanted(), until(state)),
+    }
+}
+
+/// Until when, where the traffic goes back by itself.
+fn until(state: &State) -> String {
+    let Some(armed) = &state.armed else { return String::new() };
+    let at = goes_back_at(armed).map(|at| format!(" at {}", clock(at))).unwrap_or_default();
+    format!("; it goes back by itself{at}, unless it is confirmed")
+}
+
+/// How a command is typed, with an example of the arguments that it cannot do without.
+pub fn typed(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Canary => "canary all=5%",
+        other => other.as_str(),
+    }
+}
+
+/// The commands that go on from here, as a hint.
+pub fn ways_on(state: &State) -> String {
+    if state.open.as_ref().is_some_and(|open| matches!(open.command, Command::Setup { .. })) {
+        return "`bg setup` again, or `bg resume`, goes on with it".to_owned();
+    }
+    match &state.open {
+        Some(open) if matches!(open.command, Command::Sync { .. }) && state.digest.as_ref() != Some(&open.digest) => {
+            return "`bg sync` again goes on with it".to_owned();
+        }
+        Some(open) if open.step.as_ref().is_some_and(|step| step.undoing) => {
+            return "`bg resume` finishes putting it back · `bg abort` undoes the rollout · `bg status` shows where things stand"
+                .to_owned();
+        }
+        Some(open) if matches!(open.command, Command::Confirm) => {
+            return "`bg confirm` again (or `bg resume`) finishes it · `bg flip --back` or `bg abort` leads back · `bg status` shows where things \
+                    stand"
+                .to_owned();
+        }
+        Some(_) => {
+            return "`bg resume` finishes it · `bg abort` undoes the rollout · `bg status` shows where things stand"
+                .to_owned();
+        }
+        None => {}
+    }
+    let verbs = state.next_commands();
+    if verbs.is_empty() {
+        return "`bg setup`".to_owned();
+    }
+    let confirm = state.armed.is_some().then(|| "`bg confirm`".to_owned());
+    let verbs = verbs.iter().map(|verb| format!("`bg {}`", typed(*verb)));
+    confirm.into_iter().chain(verbs).collect::<Vec<_>>().join(" · ")
+}
