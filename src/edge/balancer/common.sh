@@ -64,14 +64,31 @@ hash_of() {
     fi
     # The links and the plain file names of bg's own; what find cannot read is missing from the list, and so differs.
     (cd "$1" && find . -mindepth 1 ! -name traffic.json ! -name traffic.txt -printf '%y %m %P %l\n' 2>/dev/null) |
-        sort | sha256sum | cut -c 1-64
+        sort | sha256sum | sum_alone
+}
+# sum_alone: the sum without the name that sha256sum says behind it.
+sum_alone() {
+    read -r sum _ || :
+    printf '%s' "$sum"
 }
 
-# journal_of DIR: the journal that a tree names; nothing where it names none.
+# journal_of DIR: the journal that a tree names; nothing where it names none. Asked many times in one command, so it is
+# read with one process and not with five.
 journal_of() {
-    if [ -r "$1/traffic.json" ]; then
-        head -c 1000000 "$1/traffic.json" | tr -d ' \t\r\n' | sed -n 's/.*"journal":"\([^"]*\)".*/\1/p' | head -n 1
-    fi
+    [ -r "$1/traffic.json" ] || return 0
+    rest=$(head -c 1000000 "$1/traffic.json")
+    while [ "$rest" != "${rest#*\"journal\"}" ]; do
+        rest=${rest#*\"journal\"}
+        # The key, and not a site or a segment of that name.
+        value=${rest#"${rest%%[![:space:]]*}"}
+        [ "$value" != "${value#:}" ] || continue
+        value=${value#:}
+        value=${value#"${value%%[![:space:]]*}"}
+        [ "$value" != "${value#\"}" ] || continue
+        value=${value#\"}
+        printf '%s' "${value%%\"*}"
+        return 0
+    done
 }
 
 # number_of LIVE: N where current -> gen/N (dangling or not), `none` where there is no current, else `unknown`.

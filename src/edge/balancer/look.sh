@@ -33,12 +33,18 @@ printf 'user %s\n' "$(id -un 2>/dev/null || id -u)"
 printf 'dir %s\n' "$(seen "$dir")"
 printf 'lock %s\n' "$(seen "${dir%/*}/.lock")"
 # Workers need to search every directory on the way: the first one that is closed to others.
+set --
 at=$dir
 while [ -n "$at" ]; do
-    case $(stat -c %A -- "$at" 2>/dev/null || :) in
-        d????????[!xt]) printf 'closed %s\n' "$(printf '%s' "$at" | base64 -w 0)" ;;
-    esac
+    set -- "$at" "$@"
     at=${at%/*}
+done
+# From above: what cannot be asked comes last.
+stat -c %A -- "$@" 2>/dev/null | while read -r mode; do
+    case $mode in
+        d????????[!xt]) printf 'closed %s\n' "$(printf '%s' "$1" | base64 -w 0)" ;;
+    esac
+    shift
 done
 file http "$dir/http.conf"
 file server "$dir/server.conf"

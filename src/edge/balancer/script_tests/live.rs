@@ -272,3 +272,28 @@ fn look_tells_absence_from_presence_and_sees_every_drift() {
     let look = site.look();
     assert_eq!((look.get("tree"), look.get("gens")), (None, Some("2")));
 }
+
+#[test]
+fn the_journal_of_a_tree_is_read_however_its_file_is_written() {
+    const ASK: Script = Script {
+        name: "journal_of",
+        text: concat!(include_str!("../common.sh"), "journal_of \"$1\"\nprintf '\\nend\\n'"),
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let cases = [
+        (r#"{"site":"shop","journal":"j-1","generation":2}"#, "j-1"),
+        ("{\n  \"site\": \"journal\",\n  \"journal\" :\t\"j-2\"\n}", "j-2"),
+        (r#"{"traffic":{"segment":"journal","x":["journal", "journal"]},"journal":"j-3"}"#, "j-3"),
+        (r#"{"journal":7}"#, ""),
+        (r#"{"site":"journal"}"#, ""),
+        ("", ""),
+        ("{\"journal", ""),
+    ];
+    for (text, journal) in cases {
+        std::fs::write(temp.path().join("traffic.json"), text).unwrap();
+        let output = command(ASK, &[temp.path().to_str().unwrap()]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{journal}\nend\n"), "{text}");
+    }
+    let output = command(ASK, &["/nowhere"]).output().unwrap();
+    assert_eq!(output.stdout, b"\nend\n");
+}
