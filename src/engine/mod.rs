@@ -7,7 +7,7 @@ mod words;
 mod world;
 
 pub use bluegreen_core::rollout::{Effect, Survey};
-pub use clock::{clock, goes_back_at};
+pub use clock::{clock, goes_back, goes_back_at};
 pub use drive::{Engine, Exit, Outcome};
 pub use report::{Report, Reporter};
 pub use words::{and_then, describe_stage, named, typed, ways_on};

@@ -1,8 +1,9 @@
 //! How a command's end is said: where things stand, and the commands that go on from there.
 
 use bluegreen_core::rollout::{Command, State, Verb};
+use jiff::Timestamp;
 
-use super::{clock, goes_back_at};
+use super::{goes_back, goes_back_at};
 
 /// Two sentences as one text; what follows the quotation of a host's words begins a line.
 pub fn and_then(first: &str, second: &str) -> String {
@@ -34,8 +35,8 @@ pub fn describe_stage(state: &State) -> String {
 /// Until when, where the traffic goes back by itself.
 fn until(state: &State) -> String {
     let Some(armed) = &state.armed else { return String::new() };
-    let at = goes_back_at(armed).map(|at| format!(" at {}", clock(at))).unwrap_or_default();
-    format!("; it goes back by itself{at}, unless it is confirmed")
+    let when = goes_back(goes_back_at(armed), Timestamp::now());
+    format!("; it {when}")
 }
 
 /// How a command is typed, with an example of the arguments that it cannot do without.

@@ -1,6 +1,7 @@
 //! `bg lock` and `bg unlock`: the site held by hand. It has no lease, and is never waited for.
 
 use bluegreen_core::lock::Hold;
+use jiff::Timestamp;
 
 use super::{
     Finished, Site, by,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     edge::journal::{self, OpenError, words},
-    engine::{Exit, Outcome, clock, goes_back_at, ways_on},
+    engine::{Exit, Outcome, goes_back, goes_back_at, ways_on},
 };
 
 /// How often a lock that changes under the hands is tried again.
@@ -35,7 +36,7 @@ impl Site {
         if let Some(hold) = reading.queue.hold {
             return Err(not_opened(OpenError::Held(Box::new(hold))));
         }
-        let goes_back = state.armed.as_ref().and_then(goes_back_at);
+        let (armed, goes_back_at) = (state.armed.is_some(), state.armed.as_ref().and_then(goes_back_at));
         let finished = |message: String| {
             let outcome = Outcome { exit: Exit::Done, message, hint: Some("`bg unlock` releases it".to_owned()) };
             Finished { outcome, state: Some(state), text: None }
@@ -50,11 +51,9 @@ impl Site {
         // Looked at after the hold stands: whoever is not seen here sees the hold.
         let tickets = self.store.queue().await.map(|queue| queue.tickets).unwrap_or_default();
         let mut message = "the site is held by hand: no command begins until `bg unlock`".to_owned();
-        if let Some(at) = goes_back {
-            message.push_str(&format!(
-                "; the traffic goes back by itself at {} unless `bg confirm`, which is not held up",
-                clock(at)
-            ));
+        if armed {
+            let when = goes_back(goes_back_at, Timestamp::now());
+            message.push_str(&format!("; the traffic {when}, and `bg confirm` is not held up"));
         }
         if let Some((under_way, waiting)) = tickets.split_first() {
             message.push_str(&format!("; {} is under way and goes on to its end", under_way.ticket));

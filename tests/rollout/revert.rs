@@ -214,9 +214,10 @@ fn a_balancer_that_lost_its_timer_says_so_and_is_taken_along() {
     wait_reverted(&site, "lb1");
     assert_eq!(states(&site), ["reverted", "overdue"]);
     let text = bg(&site, "status", 0).stdout;
-    assert!(text.contains("lb2") && text.contains("overdue"), "{text}");
+    assert!(text.contains("lb2: overdue") && text.contains("`bg sync` does only that"), "{text}");
+    assert!(!text.contains("`bg flip --back`"), "one hint for both: {text}");
     assert_eq!(halves(&site), ["blue", "green"]);
-    let ran = bg(&site, "flip --back", 0);
+    let ran = bg(&site, "sync", 0);
     assert!(ran.stdout.contains("nobody confirmed `flip` in time"), "{ran}");
     assert_eq!(halves(&site), ["blue", "blue"]);
     nothing_armed(&site);

@@ -22,6 +22,7 @@ pub struct Change {
 pub fn changes(entries: &[Entry], now: Timestamp) -> Vec<Change> {
     let mut state = State::default();
     let mut changes = Vec::new();
+    let mut told = None;
     for entry in entries {
         let before = state.clone();
         if state.apply(entry).is_err() {
@@ -30,22 +31,46 @@ pub fn changes(entries: &[Entry], now: Timestamp) -> Vec<Change> {
         let recent = entry.at.parse::<Timestamp>().is_ok_and(|at| now.duration_since(at) <= HOUR);
         if recent {
             let by = format!("{}@{}", entry.by.user, entry.by.host);
-            let words = words(entry, &before, &state);
+            let words = words(entry, &before, &state, &mut told);
             changes.extend(words.into_iter().map(|what| Change { at: entry.at.clone(), by: by.clone(), what }));
         }
     }
     changes
 }
 
-fn words(entry: &Entry, before: &State, after: &State) -> Vec<String> {
+/// Why a command ended, without what the hosts' answers were, which `status` or the next try shows as they are now.
+fn brief(why: &str) -> String {
+    let lines = why.lines().filter(|line| !line.starts_with("  "));
+    let ended = |line: &str| match line.strip_suffix(':') {
+        Some(line) if !line.ends_with("failed") => format!("{line}."),
+        _ => line.to_owned(),
+    };
+    lines.map(ended).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether two reasons differ only in how often something was tried: `(once)`, `(56 times)`.
+fn is_same(one: &str, other: &str) -> bool {
+    let is_count = |word: &str| {
+        let word = word.trim_matches(|c| "(),.".contains(c));
+        word == "once" || word == "times" || (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let bare =
+        |text: &str| text.split_whitespace().filter(|word| !is_count(word)).map(str::to_owned).collect::<Vec<_>>();
+    bare(one) == bare(other)
+}
+
+/// `told`: why the last command that did not come to its end ended.
+fn words(entry: &Entry, before: &State, after: &State, told: &mut Option<String>) -> Vec<String> {
     let mut words = Vec::new();
     for event in &entry.events {
         match event {
             Event::CommandStarted { command, .. } => words.push(format!("{} began", named(command))),
             Event::CommandEnded { done: false, why } => {
                 let command = before.open.as_ref().map_or("the command", |open| open.command.as_str());
-                let why = why.as_deref().unwrap_or("another command took its place");
-                words.push(format!("{command} ended: {why}"));
+                let why = why.as_deref().map_or_else(|| "another command took its place".to_owned(), brief);
+                let again = told.as_ref().is_some_and(|told| is_same(told, &why));
+                words.push(format!("{command} ended: {}", if again { "the same again" } else { &why }));
+                *told = Some(why);
             }
             Event::UndoFailed { hosts, .. } => {
                 let hosts: Vec<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
@@ -77,5 +102,27 @@ fn named(command: &Command) -> String {
         }
         Some(release) => format!("{} of {} ({})", command.as_str(), release.version, release.label),
         None => command.as_str().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_command_ended_is_told_without_the_answers_and_known_again() {
+        let why = "`web2` did not become healthy within 3s: GET / answered 503 (56 times), seen from `lb1`:\n  {\"a\":1}\n  b\n\
+                   Blue carries the site and was not touched";
+        assert_eq!(
+            brief(why),
+            "`web2` did not become healthy within 3s: GET / answered 503 (56 times), seen from `lb1`. Blue carries the site and \
+             was not touched"
+        );
+        assert_eq!(
+            brief("2 of 2 places of green failed:\n`a`: no:\n  x\n`b`: no"),
+            "2 of 2 places of green failed: `a`: no. `b`: no"
+        );
+        assert!(is_same(why, &why.replace("56 times", "3 times")) && is_same(why, &why.replace("56 times", "once")));
+        assert!(!is_same(why, &why.replace("web2", "web3")));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How late a timer that lives may be before it is said: it tries again every few seconds when it cannot go back.
-const LATE_S: i64 = 15;
+pub const LATE_S: i64 = 15;
 
 /// A shift that goes back by itself, or has.
 #[derive(Debug, Clone, Serialize)]

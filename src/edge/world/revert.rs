@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Live, shift::unprepared};
 use crate::{
     edge::balancer::Disarmed,
-    engine::{Effect, Failure, Work, clock, goes_back_at, named},
+    engine::{Effect, Failure, Work, clock, goes_back, goes_back_at, named},
 };
 
 impl Live {
@@ -35,7 +35,7 @@ impl Live {
     pub(super) async fn disarm(&self, work: Work<'_>) -> Result<Vec<String>, Failure> {
         let Some(armed) = &work.state.armed else { return Ok(Vec::new()) };
         let n = armed.generation;
-        let at = goes_back_at(armed).map_or_else(|| "when its time is up".to_owned(), |at| format!("at {}", clock(at)));
+        let when = goes_back(goes_back_at(armed), Timestamp::now());
         let (mut reverted, mut untold) = (Vec::new(), Vec::new());
         for (host, result) in self.balancers.disarm_all(n, &work.epoch.journal).await {
             match result {
@@ -45,9 +45,7 @@ impl Live {
                     let found = found.map_or_else(|| "no generation of bg's".to_owned(), |n| format!("generation {n}"));
                     untold.push(format!("`{host}` runs {found}, not {n}"));
                 }
-                Err(error) => {
-                    untold.push(format!("{} (it goes back by itself {at})", named(&host, &error.without_host())))
-                }
+                Err(error) => untold.push(format!("{} (it {when})", named(&host, &error.without_host()))),
             }
         }
         let failed = |message: String, hint: &str| Err(Failure::new(Effect::Open, message).hint(hint));

@@ -41,6 +41,14 @@ fn every_way_of_asking_lets_the_healthy_through_and_quotes_the_others() {
     // Blue answers too, right before the shift.
     health(&site, "path = \"/\"\nbody = '\"release\":\"v1\"'");
     refused(&["GET / answered 200 without `\"release\":\"v1\"`", "seen from `lb1`:\n  {"]);
+    refused(&["GET / answered 200 without"]);
+    let text = bg(&site, "status", 0);
+    let recent = text.split("last hour").nth(1).unwrap();
+    assert!(
+        recent.contains("deploy ended: the same again") && recent.contains("`web2` did not become healthy"),
+        "{text}"
+    );
+    assert!(!recent.contains("\"half\""), "{text}");
     health(&site, "path = \"/\"\nbody = '\"release\":\"v[12]\"'");
     bg(&site, "deploy --release v2", 0);
 

@@ -136,7 +136,7 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
-        lines.extend(revert::block(revert, screen));
+        lines.extend(revert::block(revert, screen, Timestamp::now()));
     }
     if let Some(open) = &report.interrupted {
         lines.extend(interrupted::block(open, screen, zone));
