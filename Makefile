@@ -36,7 +36,7 @@ shellcheck: ## The scripts, those that run on hosts among them
 
 soak: ## Every proof in its large size, about 20 minutes (SOAK_SECONDS, BG_SEED); prints a summary
 	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server \
-		ip=iproute2 iptables=iptables faketime=faketime openssl=openssl
+		ip=iproute2 iptables=iptables faketime=faketime openssl=openssl at=at
 	@CARGO="$(CARGO)" sh scripts/soak.sh
 
 demo: ## The whole journey under load, narrated

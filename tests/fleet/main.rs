@@ -11,5 +11,6 @@ mod links;
 mod matrix;
 mod phase;
 mod power;
+mod reboot;
 #[path = "../rollout/proof/tally.rs"]
 mod tally;
