@@ -7,13 +7,18 @@ use super::{goes_back, goes_back_at};
 
 /// Two sentences as one text; what follows the quotation of a host's words begins a line.
 pub fn and_then(first: &str, second: &str) -> String {
-    let mut chars = second.chars();
-    let second: String = chars.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(chars).collect());
+    let second = sentence(second);
     if first.lines().next_back().is_some_and(|line| line.starts_with("  ")) {
         format!("{first}\n{second}")
     } else {
         format!("{}. {second}", first.trim_end_matches('.'))
     }
+}
+
+/// With a capital letter.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// What was said by or of a host, naming it once.

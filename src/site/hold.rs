@@ -7,11 +7,10 @@ use super::{
     Finished, Site, by,
     lock::{follow, not_opened, now},
     refused,
-    revert::sentence,
 };
 use crate::{
     edge::journal::{self, OpenError, words},
-    engine::{Exit, Outcome, goes_back, goes_back_at, ways_on},
+    engine::{Exit, Outcome, goes_back, goes_back_at, sentence, ways_on},
 };
 
 /// How often a lock that changes under the hands is tried again.

@@ -1,5 +1,6 @@
 //! The commands that change a site: what is asked before anything is touched, and the plan that follows.
 
+mod asked;
 mod commands;
 mod copy;
 mod dry_run;
@@ -26,10 +27,10 @@ use bluegreen_core::{
 };
 use nix::unistd::{Uid, User, gethostname};
 
-pub use commands::{Asked, Move};
+pub use asked::{Asked, Move};
 pub use lock::unread_hint;
 pub use release::Wanted;
-pub use revert::{said_back, sentence, went_back};
+pub use revert::{said_back, went_back};
 
 use crate::{
     edge::{

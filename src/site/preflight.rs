@@ -30,11 +30,7 @@ pub(super) fn host_lines(inventory: &bluegreen_core::inventory::Inventory) -> Ve
 impl Site {
     /// The site is set up, this inventory is the journal's, and no interrupted command stands in the way.
     pub(super) async fn admit(&self, state: &State, command: &Command) -> Result<(), Outcome> {
-        self.same_site(state)?;
-        if state.stage.is_none() {
-            self.refuse_other_journals(state).await?;
-            return Err(not_set_up(state));
-        }
+        self.is_set_up(state).await?;
         self.same_digest(state)?;
         let Some(open) = state.open.as_ref().filter(|_| !state.admits(command)) else { return Ok(()) };
         let at = open.at().map(|planned| planned.step.to_string()).unwrap_or_default();
@@ -46,6 +42,16 @@ impl Site {
             ),
             state,
         ))
+    }
+
+    /// The journal is this site's, which is set up.
+    pub(super) async fn is_set_up(&self, state: &State) -> Result<(), Outcome> {
+        self.same_site(state)?;
+        if state.stage.is_none() {
+            self.refuse_other_journals(state).await?;
+            return Err(not_set_up(state));
+        }
+        Ok(())
     }
 
     pub(super) fn same_site(&self, state: &State) -> Result<(), Outcome> {

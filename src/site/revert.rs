@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use bluegreen_core::rollout::{Command, State};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Finished, Site, preflight::not_set_up, refused, refused_here};
+use super::{Asked, Finished, Site, refused, refused_here};
 use crate::{
     edge::balancer::{Current, Look},
-    engine::{Exit, Journal, Outcome, and_then, clock, describe_stage, ways_on},
+    engine::{Exit, Journal, Outcome, and_then, clock, describe_stage, sentence, ways_on},
 };
 
 /// Traffic went back by itself, and this command was the first to see it.
@@ -120,11 +120,7 @@ impl Site {
     }
 
     async fn may_confirm(&self, state: &State) -> Result<(), Outcome> {
-        self.same_site(state)?;
-        if state.stage.is_none() {
-            self.refuse_other_journals(state).await?;
-            return Err(not_set_up(state));
-        }
+        self.is_set_up(state).await?;
         self.same_digest(state)?;
         let Some(open) = state.open.as_ref().filter(|open| !matches!(open.command, Command::Confirm)) else {
             return Ok(());
@@ -167,10 +163,4 @@ impl Site {
             "`bg confirm` or `bg flip --back` first",
         ))
     }
-}
-
-/// With a capital letter.
-pub fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

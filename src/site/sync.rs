@@ -3,11 +3,7 @@
 use bluegreen_core::hex;
 use bluegreen_core::rollout::{Command, Event, Stage, State};
 
-use super::{
-    Finished, Site,
-    preflight::{host_lines, not_set_up},
-    refused, refused_here,
-};
+use super::{Finished, Site, preflight::host_lines, refused, refused_here};
 use crate::{
     edge::{
         balancer::{ConfFile, Look, Standing},
@@ -74,11 +70,7 @@ impl Site {
     }
 
     async fn may_sync(&self, state: &State) -> Result<(), Outcome> {
-        self.same_site(state)?;
-        if state.stage.is_none() {
-            self.refuse_other_journals(state).await?;
-            return Err(not_set_up(state));
-        }
+        self.is_set_up(state).await?;
         if let Some(open) = &state.open
             && !matches!(open.command, Command::Sync { .. })
         {

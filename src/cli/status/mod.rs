@@ -34,8 +34,8 @@ use crate::{
         host::{Hosts, SshSettings},
         journal::{OpenError, Store, parse, words},
     },
-    engine::Exit,
-    site::{sentence, ssh_settings, unread_hint},
+    engine::{Exit, sentence},
+    site::{ssh_settings, unread_hint},
 };
 
 /// Between two drawings of `--watch`, when the journal tells of no change before.
