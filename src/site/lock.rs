@@ -181,7 +181,7 @@ fn named(release: &Release) -> String {
 }
 
 /// How whoever works on the machine `here` follows a site to its new journal.
-pub(super) fn follow(moved: &Moved, here: &str) -> String {
+pub fn follow(moved: &Moved, here: &str) -> String {
     let Moved { to, by, .. } = moved;
     if to.starts_with("file:") && by.host != here {
         let desk = &by.host;

@@ -188,4 +188,27 @@ fn an_unfinished_copy_of_the_journal_says_nothing_but_what_the_hosts_say_and_how
     bg(&site, "journal copy file:.bg/shop file:shared", 0);
     let seen = status(&site);
     assert_eq!((&seen["stage"], &seen["interrupted"], &seen["lock"]), (&json!("staged"), &json!(null), &json!(null)));
+
+    // The one that it was copied from is closed; what it says is how the site stood then.
+    bg(&site, "flip", 0);
+    site.edit_inventory(|text| text.replace("file:shared", "file:.bg/shop")).unwrap();
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], &seen["rollout"], &seen["next"]), (&json!(null), &json!(null), &json!([])), "{seen:#}");
+    assert_eq!((&seen["moved"]["to"], &seen["recent"]), (&json!("file:shared"), &json!([])), "{seen:#}");
+    assert_eq!(seen["balancers"][0]["traffic"]["segments"][0]["green_percent"], 100.0, "{seen:#}");
+    assert_eq!(seen["traffic"], seen["balancers"][0]["traffic"], "{seen:#}");
+    let text = bg(&site, "status", 0).stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.starts_with("journal: this journal is closed: the site was moved to the journal `file:shared`"),
+        "{text}"
+    );
+    for said in [
+        "Set `journal = \"file:shared\"` under `[site]` in the inventory.",
+        "in a stage that is not known, for this is its journal no more",
+        "traffic all traffic on green, as every balancer's own tree says",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("staged") && !text.contains("next bg"), "{text}");
 }

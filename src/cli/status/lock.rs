@@ -63,19 +63,11 @@ pub struct Gone {
     pub by: String,
     /// When: RFC 3339, UTC.
     pub since: String,
-    /// For people.
-    #[serde(skip)]
-    pub text: String,
 }
 
 impl From<&Moved> for Gone {
     fn from(moved: &Moved) -> Gone {
-        Gone {
-            to: moved.to.clone(),
-            by: format!("{}@{}", moved.by.user, moved.by.host),
-            since: moved.since.clone(),
-            text: words::moved(moved),
-        }
+        Gone { to: moved.to.clone(), by: format!("{}@{}", moved.by.user, moved.by.host), since: moved.since.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `status`: where the site stands. Reads the journal without its lock, and asks every host.
 
 mod ask;
+mod journal;
 mod lock;
 mod recent;
 mod report;
@@ -10,17 +11,14 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
-use bluegreen_core::{
-    half::Half,
-    inventory::JournalLocation,
-    lock::{Hold, Queue},
-};
-use jiff::{Timestamp, tz::TimeZone};
+use bluegreen_core::half::Half;
+use jiff::tz::TimeZone;
 use tokio::time::timeout;
 
 use self::{
     ask::{Asking, ROUND},
-    report::{Blind, Journal, Report},
+    journal::Blind,
+    report::Report,
     revert::{Looked, revert},
 };
 use super::{
@@ -32,10 +30,10 @@ use super::{
 use crate::{
     edge::{
         host::{Hosts, SshSettings},
-        journal::{OpenError, Store, parse, words},
+        journal::Store,
     },
-    engine::{Exit, sentence},
-    site::{ssh_settings, unread_hint},
+    engine::Exit,
+    site::ssh_settings,
 };
 
 /// Between two drawings of `--watch`, when the journal tells of no change before.
@@ -81,7 +79,7 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
     let names = all_hosts(located);
     let (mut journal, _) =
-        tokio::join!(read_journal(store, &located.inventory.journal), timeout(ROUND, hosts.connect(&names)));
+        tokio::join!(journal::read(store, &located.inventory.journal, ROUND), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let looks = ask::look(&inventory, hosts).await;
     let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
@@ -97,66 +95,6 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     let seen = asking.all(looks).await;
     let report = Report::new(&located.inventory.site, &located.name, journal, seen);
     Report { revert, ..report }
-}
-
-/// `to`: its location, as the inventory says it.
-async fn read_journal(store: &dyn Store, to: &JournalLocation) -> Journal {
-    let unread = |queue, problem, hint| Journal {
-        state: None,
-        queue,
-        problem: Some(problem),
-        hint: Some(hint),
-        is_copy: false,
-        recent: Vec::new(),
-    };
-    // That nothing was touched goes without saying here.
-    let problem = |error: &OpenError| error.to_string().trim_end_matches(". Nothing was touched").to_owned();
-    let of = |error: OpenError| (problem(&error), sentence(unread_hint(&error)));
-    let (queue, bytes) = match timeout(ROUND, store.look()).await {
-        Ok(Ok(looked)) => looked,
-        Ok(Err(error)) => {
-            let (problem, hint) = of(error.into());
-            return unread(Queue::default(), problem, hint);
-        }
-        Err(_) => {
-            let problem = format!("the journal `{}` was not read within {} s", store.name(), ROUND.as_secs());
-            return unread(Queue::default(), problem, "See to where it is, and to the line to it".to_owned());
-        }
-    };
-    if let Some(hold) = queue.hold.clone().filter(|hold| hold.copy_of.is_some()) {
-        return Journal {
-            state: None,
-            queue,
-            problem: Some(words::hold(&hold)),
-            hint: Some(finishes(&hold, to)),
-            is_copy: true,
-            recent: Vec::new(),
-        };
-    }
-    match parse(&store.name(), &bytes) {
-        Ok(records) => Journal {
-            recent: recent::changes(&records.entries, Timestamp::now()),
-            state: Some(records.state),
-            queue,
-            problem: records.warning,
-            hint: None,
-            is_copy: false,
-        },
-        Err(error) => {
-            let (problem, hint) = of(error);
-            unread(queue, problem, hint)
-        }
-    }
-}
-
-/// What leads on from an unfinished copy, as a sentence without its full stop.
-fn finishes(hold: &Hold, to: &JournalLocation) -> String {
-    let from = hold.copy_of.as_deref().unwrap_or_default();
-    format!(
-        "The site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \
-         balancers say. `bg journal copy {from} {to}` again finishes the copy",
-        words::place(from, &hold.by)
-    )
 }
 
 fn all_hosts(located: &Located) -> Vec<String> {

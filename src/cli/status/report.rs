@@ -2,7 +2,6 @@
 
 use bluegreen_core::{
     half::Half,
-    lock::Queue,
     rollout::{Command, Stage, State, Verb, explain::Explained},
     traffic::Traffic,
 };
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     ask::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
+    journal::{Blind, Journal},
     lock::{Gone, Lock},
     recent::Change,
     revert::Revert,
@@ -138,68 +138,20 @@ pub struct NotPutBack {
     pub said: String,
 }
 
-/// Why no journal says where the site stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blind {
-    /// It cannot be read.
-    Unreadable,
-    /// There is none, and the hosts belong to one.
-    Lost,
-    /// It is an unfinished copy: what it says is not the whole.
-    Copy,
-}
-
-impl Blind {
-    /// As the reason for the stage not being known.
-    pub fn because(self) -> &'static str {
-        match self {
-            Blind::Unreadable => "its journal cannot be read",
-            Blind::Lost => "its journal is not here",
-            Blind::Copy => "this is not its journal yet",
-        }
-    }
-}
-
-/// What follows from a journal that cannot be read.
-const UNTIL_IT_CAN: &str = "Until it can be read, nobody knows what is intended or whether a command is open, and every command \
-                            that changes the site is refused; the site goes on serving what the balancers say";
-
-/// What the journal says, as far as it can be read.
-pub struct Journal {
-    /// What replaying it gives.
-    pub state: Option<State>,
-    /// Who has its lock, who waits for it, who holds it by hand.
-    pub queue: Queue,
-    /// What is wrong with it, in words.
-    pub problem: Option<String>,
-    /// What to do about that, where it cannot be read or is a copy: a sentence.
-    pub hint: Option<String>,
-    /// Whether it is an unfinished copy, whose records are not looked at.
-    pub is_copy: bool,
-    /// What changed in the last hour.
-    pub recent: Vec<Change>,
-}
-
 impl Report {
     /// Puts together what the journal and the hosts say.
     pub fn new(site: &str, inventory: &str, journal: Journal, seen: Seen) -> Report {
+        let then = journal.then();
         let state = journal.state.as_ref();
         let known = state.filter(|state| state.stage.is_some());
-        let moved = state.and_then(|state| state.moved.as_ref()).map(Gone::from);
-        let idle = journal.queue.tickets.is_empty() && moved.is_none();
+        let idle = journal.queue.tickets.is_empty();
         let held = journal.queue.hold.is_some();
         let release = |half| release(state, half, &seen.pools);
         // Hosts that run something, and no journal that knows of it: every command would be refused.
         let is_lost = state.is_some_and(|state| state.journal.is_none())
             && (seen.balancers.iter().any(|balancer| balancer.generation.is_some()) || has_release(&seen.pools));
         let lost = "there is none here, but the hosts belong to one: bring it back before anything else";
-        let blind = match state {
-            None if journal.is_copy => Some(Blind::Copy),
-            None => Some(Blind::Unreadable),
-            Some(_) if is_lost => Some(Blind::Lost),
-            Some(_) => None,
-        };
-        let then = journal.hint.map(|hint| if journal.is_copy { hint } else { format!("{UNTIL_IT_CAN}. {hint}") });
+        let blind = journal.blind.or_else(|| is_lost.then_some(Blind::Lost));
         // Where nothing says what is intended, what is served is what the balancers say.
         let (shown, traffic_words) = match known {
             Some(state) => (Some(state.wanted().clone()), state.wanted().to_string()),
@@ -225,7 +177,7 @@ impl Report {
             then,
             under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
-            moved,
+            moved: journal.moved.as_ref().map(Gone::from),
             recent: journal.recent,
         }
     }

@@ -6,10 +6,7 @@ mod revert;
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{
-    ask::PlaceSeen,
-    report::{Blind, Report},
-};
+use super::{ask::PlaceSeen, journal::Blind, report::Report};
 use crate::{
     cli::screen::{Screen, wrapped},
     engine::typed,
@@ -21,6 +18,7 @@ const SHOWN: usize = 12;
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
     let blocks = [
+        notice(report, screen),
         head(report, screen),
         pools(report, screen),
         balancers(report, screen),
@@ -29,6 +27,23 @@ pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
     ];
     let blocks = blocks.into_iter().chain([recent(report, zone)]);
     blocks.filter(|block| !block.is_empty()).map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Why no journal says where the site stands, and what to do: before anything that is shown without it.
+fn notice(report: &Report, screen: Screen) -> Vec<String> {
+    if report.blind.is_none() {
+        return Vec::new();
+    }
+    let mut lines: Vec<String> = journal(report).iter().map(|line| screen.paint_out(line, "1;33")).collect();
+    if let Some(then) = &report.then {
+        lines.extend(wrapped(&screen.named(&format!("{then}.")), 78));
+    }
+    lines
+}
+
+/// What is wrong with the journal.
+fn journal(report: &Report) -> Vec<String> {
+    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}"), 78)).collect()
 }
 
 fn head(report: &Report, screen: Screen) -> Vec<String> {
@@ -125,14 +140,8 @@ fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen)
 
 fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
-    let is_copy = report.blind == Some(Blind::Copy);
-    if let Some(problem) = &report.journal {
-        let lines_of = wrapped(&format!("journal: {problem}"), 78).into_iter();
-        let style = |line: String| if is_copy { screen.paint_out(&line, "1;33") } else { line };
-        lines.extend(lines_of.map(style));
-    }
-    if let Some(then) = &report.then {
-        lines.extend(wrapped(&screen.named(&format!("{then}.")), 78));
+    if report.blind.is_none() {
+        lines.extend(journal(report));
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
@@ -149,9 +158,6 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     let warning =
         |text: &str| wrapped(text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>();
-    if let Some(moved) = &report.moved {
-        lines.extend(warning(&moved.text));
-    }
     let Some(lock) = &report.lock else { return lines };
     // Of a copy it was said already.
     if lock.manual && lock.copy_of.is_none() {
@@ -168,6 +174,10 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
 }
 
 fn next(report: &Report) -> Vec<String> {
+    if report.blind == Some(Blind::Moved) {
+        // Nothing that is typed here leads on, whoever holds its lock.
+        return Vec::new();
+    }
     if report.lock.as_ref().is_some_and(|lock| lock.manual) {
         let is_copy = report.lock.as_ref().is_some_and(|lock| lock.copy_of.is_some());
         let (word, about) =

@@ -1,0 +1,126 @@
+//! What the journal says, or why it does not say where the site stands and what to do about that.
+
+use std::time::Duration;
+
+use bluegreen_core::{
+    inventory::JournalLocation,
+    lock::{Hold, Queue},
+    rollout::{Moved, State},
+};
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use super::recent::{self, Change};
+use crate::{
+    edge::journal::{OpenError, Store, parse, words},
+    engine::sentence,
+    site::{by, follow, unread_hint},
+};
+
+/// Why no journal says where the site stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blind {
+    /// It cannot be read.
+    Unreadable,
+    /// There is none, and the hosts belong to one.
+    Lost,
+    /// It is an unfinished copy: what it says is not the whole.
+    Copy,
+    /// It is closed: the site goes on in another one.
+    Moved,
+}
+
+impl Blind {
+    /// As the reason for the stage not being known.
+    pub fn because(self) -> &'static str {
+        match self {
+            Blind::Unreadable => "its journal cannot be read",
+            Blind::Lost => "its journal is not here",
+            Blind::Copy => "this is not its journal yet",
+            Blind::Moved => "this is its journal no more",
+        }
+    }
+}
+
+/// What follows from a journal that cannot be read.
+const UNTIL_IT_CAN: &str = "Until it can be read, nobody knows what is intended or whether a command is open, and every command \
+                            that changes the site is refused; the site goes on serving what the balancers say";
+
+/// What the journal says, as far as it can be read.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    /// What replaying it gives; `None` where that is not where the site stands.
+    pub state: Option<State>,
+    /// Why it is not.
+    pub blind: Option<Blind>,
+    /// Who has its lock, who waits for it, who holds it by hand.
+    pub queue: Queue,
+    /// What is wrong with it, in words.
+    pub problem: Option<String>,
+    /// What to do about that: a sentence without its full stop.
+    pub hint: Option<String>,
+    /// Where the site went, when it is closed.
+    pub moved: Option<Moved>,
+    /// What changed in the last hour.
+    pub recent: Vec<Change>,
+}
+
+impl Journal {
+    fn blind(blind: Blind, queue: Queue, problem: String, hint: String) -> Journal {
+        Journal { blind: Some(blind), queue, problem: Some(problem), hint: Some(hint), ..Journal::default() }
+    }
+
+    /// What that means and what to do, as sentences without the last full stop.
+    pub fn then(&self) -> Option<String> {
+        let hint = self.hint.as_ref()?;
+        Some(if self.blind == Some(Blind::Unreadable) { format!("{UNTIL_IT_CAN}. {hint}") } else { hint.clone() })
+    }
+}
+
+/// Reads it without its lock, given up after `bound`. `to`: its location, as the inventory says it.
+pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> Journal {
+    // That nothing was touched goes without saying here.
+    let problem = |error: &OpenError| error.to_string().trim_end_matches(". Nothing was touched").to_owned();
+    let unread = |queue, error: OpenError| {
+        Journal::blind(Blind::Unreadable, queue, problem(&error), sentence(unread_hint(&error)))
+    };
+    let (queue, bytes) = match timeout(bound, store.look()).await {
+        Ok(Ok(looked)) => looked,
+        Ok(Err(error)) => return unread(Queue::default(), error.into()),
+        Err(_) => {
+            let problem = format!("the journal `{}` was not read within {} s", store.name(), bound.as_secs());
+            let hint = "See to where it is, and to the line to it".to_owned();
+            return Journal::blind(Blind::Unreadable, Queue::default(), problem, hint);
+        }
+    };
+    if let Some(hold) = queue.hold.clone().filter(|hold| hold.copy_of.is_some()) {
+        return Journal::blind(Blind::Copy, queue, words::hold(&hold), finishes(&hold, to));
+    }
+    let records = match parse(&store.name(), &bytes) {
+        Ok(records) => records,
+        Err(error) => return unread(queue, error),
+    };
+    if let Some(moved) = records.state.moved {
+        // It says how the site stood when it was closed, and not how it stands.
+        let hint = sentence(&follow(&moved, &by().host));
+        let closed = Journal::blind(Blind::Moved, queue, words::moved(&moved), hint);
+        return Journal { moved: Some(moved), ..closed };
+    }
+    Journal {
+        recent: recent::changes(&records.entries, Timestamp::now()),
+        state: Some(records.state),
+        queue,
+        problem: records.warning,
+        ..Journal::default()
+    }
+}
+
+/// What leads on from an unfinished copy, as a sentence without its full stop.
+fn finishes(hold: &Hold, to: &JournalLocation) -> String {
+    let from = hold.copy_of.as_deref().unwrap_or_default();
+    format!(
+        "The site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \
+         balancers say. `bg journal copy {from} {to}` again finishes the copy",
+        words::place(from, &hold.by)
+    )
+}
