@@ -107,7 +107,8 @@ by_at() {
     job=$(printf '%s\n' "$said" | sed -n 's/^job \([0-9][0-9]*\) at .*/\1/p')
     [ -n "$job" ] || return 1
     case $said in
-        *'No atd running'*)
+        # Only the last one might still be carried out: at the daemon's next look, which is within an hour.
+        *'No atd running'* | *'daemon not running'* | *"Can't signal"*)
             atrm "$job" >/dev/null 2>&1 || :
             return 1
             ;;

@@ -90,7 +90,8 @@ if [ -d "$live/.revert" ]; then
                 keeper=none
                 if held "$run"; then
                     keeper=timer
-                elif [ -s "$run/job" ] && atq 2>/dev/null | cut -f 1 | grep -qxF "$(cat "$run/job")"; then
+                elif [ -s "$run/job" ] && atq 2>/dev/null | cut -f 1 | grep -qxF "$(cat "$run/job")" &&
+                    grep -qsx atd /proc/[0-9]*/comm; then
                     keeper='at'
                 fi
                 printf 'armed %s %s %s\n' "$name" "$(($(left) / 100))" "$keeper"
