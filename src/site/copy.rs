@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     edge::journal::{self, End, OpenError, OpenJournal, Place, Records, Store, StoreError, words},
-    engine::{Exit, Journal, JournalError, Outcome, ways_on},
+    engine::{Exit, Journal, Outcome, ways_on},
 };
 
 /// One of the two journals.
@@ -136,7 +136,7 @@ impl Copy<'_> {
         };
         let is_ours = from.lines.starts_with(&to.lines);
         match copy_of {
-            Some(source) if to.lines.is_empty() && *source != self.from.name => Err(refused(
+            Some(source) if to.lines.is_empty() && !source.is_empty() && *source != self.from.name => Err(refused(
                 format!("`{name}` is an unfinished copy of `{source}`. Nothing was touched"),
                 "choose another place",
             )),
@@ -173,13 +173,15 @@ impl Copy<'_> {
         }
     }
 
-    /// From here on nothing begins on the new journal.
+    /// From here on nothing begins on the new journal. What was begun as a copy of another one, which was moved to `from`
+    /// since, says from now on what it is a copy of.
     async fn hold(&self, to: &Found) -> Result<(), Outcome> {
-        if to.queue.hold.is_some() {
+        let held = to.queue.hold.as_ref();
+        if held.is_some_and(|hold| hold.copy_of.as_ref() == Some(&self.from.name)) {
             return Ok(());
         }
         let hold = Hold { by: by(), since: now(), why: None, copy_of: Some(self.from.name.clone()) };
-        match self.to.store.set_hold(None, Some(&hold)).await {
+        match self.to.store.set_hold(held, Some(&hold)).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.failed("somebody else held it at the same moment")),
             Err(error) => Err(self.failed(&error.to_string())),
@@ -218,12 +220,20 @@ impl Copy<'_> {
 
     /// The old journal's last record. From here on no journal of the site is open until the new one is released.
     async fn close(&self) -> Result<(), Outcome> {
-        let mut journal = OpenJournal::open(self.from.store.clone(), by()).await.map_err(not_opened)?;
-        journal.append(vec![Event::Moved { to: self.to.name.clone() }]).await.map_err(|error: JournalError| Outcome {
+        let failed = |why: String| Outcome {
             exit: Exit::Failed,
-            message: format!("`{}` was not closed: {error}", self.from.name),
+            message: format!(
+                "everything is copied to `{}`, but `{}` was not closed: {}. It is still the site's journal",
+                self.to.name,
+                self.from.name,
+                why.trim_end_matches(". Nothing was touched")
+            ),
             hint: Some(self.again()),
-        })
+        };
+        let opened = OpenJournal::open(self.from.store.clone(), by()).await;
+        let mut journal = opened.map_err(|error| failed(error.to_string()))?;
+        let moved = vec![Event::Moved { to: self.to.name.clone() }];
+        journal.append(moved).await.map_err(|error| failed(error.to_string()))
     }
 
     /// The new journal's hold goes.
@@ -260,7 +270,9 @@ impl Copy<'_> {
             });
         }
         let said = from.state.moved.as_ref().map(words::moved).unwrap_or_default();
-        if to.queue.hold.as_ref().is_none_or(|hold| hold.copy_of.is_none()) {
+        // Where more is written than was copied, it was opened already.
+        let is_held = to.queue.hold.as_ref().is_some_and(|hold| hold.copy_of.is_some());
+        if !is_held || to.lines.len() > copied.len() {
             return Ok(done(&to.state, format!("done already; {said}"), self.then(&to.state)));
         }
         if dry_run {

@@ -193,6 +193,11 @@ pub fn follow(moved: &Moved, here: &str) -> String {
     format!("set `journal = \"{to}\"` under `[site]` in the inventory")
 }
 
+/// What leads on from a hold that cannot be read: released as a lock by hand, an unfinished copy would be a second journal
+/// of the site beside the one that it was copied from.
+pub const UNREADABLE_HOLD: &str = "an unfinished copy: `bg journal copy FROM TO` again goes on with it · a lock by hand, and nobody \
+     holds the site: remove `hold.json` from the journal's directory, or in etcd the key that ends with `/hold`";
+
 /// Why the journal was not opened, and what to do about it.
 pub(super) fn not_opened(error: OpenError) -> Outcome {
     let (exit, hint) = match &error {
@@ -207,6 +212,7 @@ pub(super) fn not_opened(error: OpenError) -> Outcome {
         OpenError::Held(hold) => (
             Exit::Refused,
             match &hold.copy_of {
+                Some(_) if hold.is_unreadable() => format!("{UNREADABLE_HOLD}; `bg status` shows what the hosts say"),
                 Some(from) => {
                     format!("`bg journal copy {from} …` again finishes the copy; until then the site is in `{from}`")
                 }

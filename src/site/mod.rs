@@ -28,7 +28,7 @@ use bluegreen_core::{
 use nix::unistd::{Uid, User, gethostname};
 
 pub use asked::{Asked, Move};
-pub use lock::{follow, unread_hint};
+pub use lock::{UNREADABLE_HOLD, follow, unread_hint};
 pub use release::Wanted;
 pub use revert::{said_back, went_back};
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -145,7 +146,7 @@ async fn a_journal_moves_from_kind_to_kind_and_back_to_a_new_place() {
 async fn killed_at_any_point_the_two_are_never_both_open_and_the_next_try_finishes() {
     const TO: &str = "file:shared/production";
     let last = 4;
-    for point in 0..=last + 2 {
+    for (point, is_damaged) in (0..=last + 2).flat_map(|point| [(point, false), (point, true)]) {
         let desk = Desk::new(last, None).await;
         let before = desk.lines(FROM).await;
         let to = desk.store(TO);
@@ -169,6 +170,9 @@ async fn killed_at_any_point_the_two_are_never_both_open_and_the_next_try_finish
         }
         assert_eq!(desk.is_open(FROM).await, point <= last, "point {point}");
         assert_eq!(desk.is_open(TO).await, point > last + 1, "point {point}");
+        if is_damaged && point <= last + 1 {
+            fs::write(desk.path(TO).join("hold.json"), "").unwrap();
+        }
         if point <= last + 1 {
             // Nobody opens a copy by hand.
             let inventory = desk.dir.path().join("inventory/production.toml");
@@ -176,15 +180,36 @@ async fn killed_at_any_point_the_two_are_never_both_open_and_the_next_try_finish
             fs::write(&inventory, text.replacen("[site]\n", &format!("[site]\njournal = \"{TO}\"\n"), 1)).unwrap();
             let ran = desk.bg("unlock");
             assert_eq!(ran.status.code(), Some(3), "{ran:?}");
-            assert!(
-                String::from_utf8_lossy(&ran.stderr).contains("unfinished copy of `file:.bg/production`"),
-                "{ran:?}"
-            );
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            let whose =
+                if is_damaged { "or as an unfinished copy" } else { "unfinished copy of `file:.bg/production`" };
+            assert!(said.contains(whose) && said.contains("journal copy"), "{said}");
             fs::write(&inventory, text).unwrap();
         }
         desk.copy(FROM, TO, 0);
         desk.is_moved(FROM, TO, &before).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_continued_from_where_the_journal_went_says_so() {
+    const TO: &str = "file:shared";
+    const THIRD: &str = "file:third";
+    let desk = Desk::new(3, None).await;
+    desk.store(TO).set_hold(None, Some(&copy_of(FROM))).await.unwrap();
+    fs::copy(desk.path(FROM).join("journal.jsonl"), desk.path(TO).join("journal.jsonl")).unwrap();
+    desk.copy(FROM, THIRD, 0);
+    let before = desk.lines(THIRD).await;
+    // Killed when the old one was just closed, which is all that it appends.
+    let mut traced = Command::new("strace");
+    traced.args(["-qq", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=KILL:when=1", "-o", "/dev/null"]);
+    traced.arg(env!("CARGO_BIN_EXE_bluegreen")).args(["journal", "copy", THIRD, TO]).env_remove("BG_INVENTORY");
+    let ran = traced.current_dir(desk.dir.path()).output().unwrap();
+    assert_eq!(ran.status.signal(), Some(9), "{ran:?}");
+    assert_eq!([desk.is_open(THIRD).await, desk.is_open(TO).await], [false, false]);
+    assert_eq!(desk.store(TO).queue().await.unwrap().hold.unwrap().copy_of.as_deref(), Some(THIRD));
+    desk.copy(THIRD, TO, 0);
+    desk.is_moved(THIRD, TO, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

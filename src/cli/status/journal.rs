@@ -14,7 +14,7 @@ use super::recent::{self, Change};
 use crate::{
     edge::journal::{OpenError, Store, parse, words},
     engine::sentence,
-    site::{by, follow, unread_hint},
+    site::{UNREADABLE_HOLD, by, follow, unread_hint},
 };
 
 /// Why no journal says where the site stands.
@@ -117,6 +117,9 @@ pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> J
 
 /// What leads on from an unfinished copy, as a sentence without its full stop.
 fn finishes(hold: &Hold, to: &JournalLocation) -> String {
+    if hold.is_unreadable() {
+        return sentence(UNREADABLE_HOLD);
+    }
     let from = hold.copy_of.as_deref().unwrap_or_default();
     format!(
         "The site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \

@@ -27,6 +27,9 @@ pub struct Lock {
     pub manual: bool,
     /// The location of the journal that this one is an unfinished copy of.
     pub copy_of: Option<String>,
+    /// Whether nobody can say what it is held for.
+    #[serde(skip)]
+    pub is_unreadable: bool,
     /// Who waits for it, first come first served.
     pub waiting: Vec<Waits>,
     /// For people.
@@ -99,7 +102,8 @@ impl Lock {
                 pid: hold.by.pid,
                 command: None,
                 manual: true,
-                copy_of: hold.copy_of.clone(),
+                copy_of: hold.copy_of.clone().filter(|from| !from.is_empty()),
+                is_unreadable: hold.is_unreadable(),
                 waiting,
                 text: words::hold(hold),
             });
@@ -115,6 +119,7 @@ impl Lock {
             command: Some(holder.command),
             manual: false,
             copy_of: None,
+            is_unreadable: false,
             waiting,
             text: holder.text,
         })

@@ -49,6 +49,9 @@ pub fn hold(hold: &Hold) -> String {
     let since = if hold.since.is_empty() { String::new() } else { format!(" since {}", since(&hold.since)) };
     let by = format!("by {}@{}{since}", by.user, by.host);
     match (copy_of, why) {
+        (Some(_), Some(why)) if hold.is_unreadable() => {
+            format!("the journal is held, by hand or as an unfinished copy of another one: {why}")
+        }
         (Some(from), _) => format!("this journal is an unfinished copy of {}, begun {by}", place(from, &hold.by)),
         (None, Some(why)) => format!("the site is held by hand {by}: {why}"),
         (None, None) => format!("the site is held by hand {by}, without a reason given"),

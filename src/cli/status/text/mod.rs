@@ -160,7 +160,7 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
         |text: &str| wrapped(text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>();
     let Some(lock) = &report.lock else { return lines };
     // Of a copy it was said already.
-    if lock.manual && lock.copy_of.is_none() {
+    if lock.manual && lock.copy_of.is_none() && !lock.is_unreadable {
         lines.extend(warning(&lock.text));
     }
     if let Some(under_way) = &report.under_way {
@@ -178,10 +178,13 @@ fn next(report: &Report) -> Vec<String> {
         // Nothing that is typed here leads on, whoever holds its lock.
         return Vec::new();
     }
-    if report.lock.as_ref().is_some_and(|lock| lock.manual) {
-        let is_copy = report.lock.as_ref().is_some_and(|lock| lock.copy_of.is_some());
-        let (word, about) =
-            if is_copy { ("journal copy", "finish the copy") } else { ("unlock", "let commands begin again") };
+    if let Some(lock) = report.lock.as_ref().filter(|lock| lock.manual) {
+        let (word, about) = match &lock.copy_of {
+            // What is to be done was said above.
+            _ if lock.is_unreadable => return Vec::new(),
+            Some(_) => ("journal copy", "finish the copy"),
+            None => ("unlock", "let commands begin again"),
+        };
         return vec!["next".to_owned(), format!("  bg {word:<14}{about}")];
     }
     let open = report.interrupted.iter().flat_map(|open| open.next.iter());
