@@ -6,17 +6,18 @@ use std::sync::{Arc, atomic::Ordering};
 use bluegreen_core::{
     inventory::JournalLocation,
     lock::{Hold, Queue, Ticket, Turn},
-    rollout::{Event, State},
+    rollout::{Event, State, Step},
 };
 
 use super::{
     Finished, Move, Site, by,
     lock::{not_opened, now},
+    preflight::outcome_of,
     refused, ssh_settings,
 };
 use crate::{
     edge::journal::{self, End, OpenError, OpenJournal, Place, Records, Store, StoreError, words},
-    engine::{Exit, Journal, Outcome, ways_on},
+    engine::{Exit, Journal, Outcome, World, ways_on},
 };
 
 /// One of the two journals.
@@ -84,6 +85,7 @@ impl Copy<'_> {
         self.may_become(&from, &to)?;
         let count = from.lines.len();
         if dry_run {
+            self.is_newest(&from.state).await?;
             let (from_name, to_name) = (&self.from.name, &self.to.name);
             let message = format!(
                 "dry run: nothing was touched; {count} records would be copied from `{from_name}` to `{to_name}`, and \
@@ -99,6 +101,7 @@ impl Copy<'_> {
         let (from, to) = (self.from.look().await?, self.to.look().await?);
         self.may_leave(&from)?;
         self.may_become(&from, &to)?;
+        self.is_newest(&from.state).await?;
         self.hold(&to).await?;
         self.write(&from, &to).await?;
         self.close().await?;
@@ -124,6 +127,16 @@ impl Copy<'_> {
             Some(moved) if moved.to != self.to.name => Err(not_opened(OpenError::Moved(Box::new(moved.clone())))),
             _ => Ok(()),
         }
+    }
+
+    /// No host that answers has seen what `from` does not hold: the site would be moved back in time.
+    async fn is_newest(&self, from: &State) -> Result<(), Outcome> {
+        if from.stage.is_none() && from.open.is_none() {
+            // Nothing was ever sent to a host.
+            return Ok(());
+        }
+        // The first step of all, which concerns every host.
+        self.site.world.is_ours(from, &Step::CreateDirs).await.map_err(outcome_of)
     }
 
     /// `to` is empty, or an unfinished copy of `from`.

@@ -86,10 +86,33 @@ fn an_outdated_copy_of_the_journal_changes_nothing() {
     for words in ["deploy --release v2", "canary all=1%", "flip", "abort"] {
         outdated(&site, staged.path(), words);
     }
-    let seen = bg_at(&site, staged.path(), "status --json", 0).stdout;
-    let seen: Value = serde_json::from_str(&seen).unwrap();
-    assert_eq!(seen["interrupted"], Value::Null, "a refused command leaves nothing open: {seen:#}");
+    for words in ["journal copy file:.bg/shop file:.bg/new", "journal copy file:.bg/shop file:.bg/new --dry-run"] {
+        outdated(&site, staged.path(), words);
+    }
+    bg(&site, "flip", 0);
+    for desk in [&balanced, &staged] {
+        shows_only_the_hosts(&site, desk.path(), "` runs generation ");
+    }
     bg(&site, "abort", 0);
+}
+
+/// `status` at a desk whose copy of the journal is an older one, while all traffic is on green: the copy, `seen` on a host, is
+/// told first, and nothing that it says is.
+#[track_caller]
+fn shows_only_the_hosts(site: &Playground, desk: &Path, seen: &str) {
+    let text = bg_at(site, desk, "status", 0).stdout;
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.starts_with("journal: `") && flat.contains(seen) && flat.contains("is an outdated copy. Use the"),
+        "{text}"
+    );
+    assert!(flat.contains("nothing is to be mended on the hosts") && !text.contains("\nnext"), "{text}");
+    assert!(flat.contains("all traffic on green, as every balancer's own tree says"), "{text}");
+    let shown: Value = serde_json::from_str(&bg_at(site, desk, "status --json", 0).stdout).unwrap();
+    for key in ["stage", "rollout", "interrupted"] {
+        assert_eq!(shown[key], Value::Null, "{key}: {shown:#}");
+    }
+    assert_eq!((&shown["next"], &shown["recent"]), (&json!([]), &json!([])), "{shown:#}");
 }
 
 /// Refused at a desk whose copy of the journal is an older one; neither the site nor the copy is touched.
@@ -119,6 +142,11 @@ fn an_outdated_copy_of_the_journal_with_an_open_command_takes_no_record() {
     for words in ["flip", "canary all=1%"] {
         outdated(&site, staged.path(), words);
     }
+    let shown = bg_at(&site, placing.path(), "status", 0).stdout;
+    assert!(
+        shown.starts_with("journal: `web") && shown.contains("` has seen record ") && !shown.contains("interrupted"),
+        "{shown}"
+    );
 
     kill_at(&site, "flip", 0);
     copy_desk(&site, preparing.path());

@@ -22,7 +22,7 @@ use crate::edge::{
     check::conf_differences,
     health::{self, Depth, Probe, Verdict},
     host::{Hosts, fan_out},
-    server::{self, Bounds},
+    server::{self, Bounds, Fence},
 };
 use crate::site::explain::{More, ask_more, on_balancer, on_place};
 
@@ -80,6 +80,8 @@ pub struct Seen {
     pub balancers: Vec<BalancerSeen>,
     /// What an interrupted command left behind and what leads on.
     pub explained: Option<Explained>,
+    /// Who may change the servers, by host.
+    pub fences: Vec<(String, Fence)>,
 }
 
 /// What was seen of one server.
@@ -88,6 +90,8 @@ struct Server {
     shown: PlaceSeen,
     /// For whoever explains an interrupted command.
     fact: explain::PlaceSeen,
+    /// Who may change it.
+    fence: Option<Fence>,
 }
 
 fn as_traffic<S: Serializer>(traffic: &Option<Traffic>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -141,15 +145,15 @@ pub async fn look(inventory: &Arc<Inventory>, hosts: &Hosts) -> Looks {
 
 impl Asking<'_> {
     /// What the balancers said, and then the servers, asked through those that answered.
-    pub async fn all(&self, looks: Looks) -> Seen {
+    pub async fn all(&self, looks: &Looks) -> Seen {
         let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());
         let mut seen = Vec::new();
         let mut facts = Vec::new();
         for (host, look) in looks {
-            facts.push(self.balancer_facts(&host, &look));
+            facts.push(self.balancer_facts(host, look));
             seen.push(match look {
-                Ok(look) => self.balancer(&look),
-                Err((why, _)) => unreached(host, why),
+                Ok(look) => self.balancer(look),
+                Err((why, _)) => unreached(host.clone(), why.clone()),
             });
         }
         let viewpoints: Vec<String> = seen.iter().filter(|b| b.reachable).map(|b| b.host.clone()).collect();
@@ -161,11 +165,14 @@ impl Asking<'_> {
             more.to_place(&mut fact, place.port);
             facts.places.push(fact);
         }
+        let fences =
+            places.iter().filter_map(|((_, (_, place)), seen)| Some((place.host.clone(), seen.fence.clone()?)));
+        let fences = fences.collect();
         let pools = self.pools(places);
         let state = self.state.filter(|_| self.is_interrupted);
         let explained =
             state.and_then(|state| explain(state, &self.inventory.digest(), &self.inventory.segment_names(), &facts));
-        Seen { pools, balancers: seen, explained }
+        Seen { pools, balancers: seen, explained, fences }
     }
 
     fn balancer_facts(&self, host: &str, look: &Result<Look, (String, String)>) -> explain::BalancerSeen {
@@ -254,9 +261,11 @@ impl Asking<'_> {
             named: None,
         };
         let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
+        let mut fence = None;
         match found {
             Ok(Ok(found)) => {
                 fact.answer = Ok(on_place(&found, &self.inventory.site));
+                fence = found.fence;
                 let marker = found.marker.filter(|marker| marker.site == self.inventory.site);
                 seen.release = marker.as_ref().and_then(|marker| marker.release.clone());
                 let activating = marker.and_then(|marker| marker.activating.filter(|_| seen.release.is_none()));
@@ -286,7 +295,7 @@ impl Asking<'_> {
             Ok(Err(unasked)) => seen.note = seen.note.or(unasked),
             Err(_) => seen.note = seen.note.or_else(|| Some("its health was not answered in time".to_owned())),
         }
-        Server { shown: seen, fact }
+        Server { shown: seen, fact, fence }
     }
 
     /// The release that an interrupted step was to bring to `half`, once it has begun to.

@@ -10,10 +10,17 @@ use bluegreen_core::{
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::recent::{self, Change};
+use super::{
+    ask::Looks,
+    recent::{self, Change},
+};
 use crate::{
-    edge::journal::{OpenError, Store, parse, words},
-    engine::sentence,
+    edge::{
+        journal::{OpenError, Store, parse, words},
+        server::Fence,
+        world::{newer_copy, overtaken},
+    },
+    engine::{Failure, sentence},
     site::{UNREADABLE_HOLD, by, follow, unread_hint},
 };
 
@@ -28,6 +35,8 @@ pub enum Blind {
     Copy,
     /// It is closed: the site goes on in another one.
     Moved,
+    /// A host has seen what it does not hold: it is an outdated copy.
+    Outdated,
 }
 
 impl Blind {
@@ -38,6 +47,7 @@ impl Blind {
             Blind::Lost => "its journal is not here",
             Blind::Copy => "this is not its journal yet",
             Blind::Moved => "this is its journal no more",
+            Blind::Outdated => "this journal is outdated",
         }
     }
 }
@@ -45,6 +55,9 @@ impl Blind {
 /// What follows from a journal that cannot be read.
 const UNTIL_IT_CAN: &str = "Until it can be read, nobody knows what is intended or whether a command is open, and every command \
                             that changes the site is refused; the site goes on serving what the balancers say";
+
+/// Goes without saying where nothing is ever touched.
+const UNTOUCHED: &str = ". Nothing was touched";
 
 /// What the journal says, as far as it can be read.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +83,22 @@ impl Journal {
         Journal { blind: Some(blind), queue, problem: Some(problem), hint: Some(hint), ..Journal::default() }
     }
 
+    /// The refusal of an outdated copy, when a host was seen to have what this one does not hold.
+    pub fn newer(&self, looks: &Looks, fences: &[(String, Fence)]) -> Option<Failure> {
+        let state = self.state.as_ref()?;
+        let journal = state.journal.as_deref()?;
+        let mut looks = looks.iter().filter_map(|(_, look)| look.as_ref().ok());
+        let on_balancer = looks.find_map(|look| newer_copy(look, journal, state.generation));
+        on_balancer.or_else(|| fences.iter().find_map(|(host, fence)| overtaken(host, fence, state)))
+    }
+
+    /// The same once a host was seen to have what this one does not hold, as a command's refusal says it.
+    pub fn outdated(self, refusal: &Failure) -> Journal {
+        let problem = refusal.message.trim_end_matches(UNTOUCHED).to_owned();
+        let hint = sentence(refusal.hint.as_deref().unwrap_or("use the newest copy of the journal"));
+        Journal::blind(Blind::Outdated, self.queue, problem, hint)
+    }
+
     /// What that means and what to do, as sentences without the last full stop.
     pub fn then(&self) -> Option<String> {
         let hint = self.hint.as_ref()?;
@@ -79,8 +108,7 @@ impl Journal {
 
 /// Reads it without its lock, given up after `bound`. `to`: its location, as the inventory says it.
 pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> Journal {
-    // That nothing was touched goes without saying here.
-    let problem = |error: &OpenError| error.to_string().trim_end_matches(". Nothing was touched").to_owned();
+    let problem = |error: &OpenError| error.to_string().trim_end_matches(UNTOUCHED).to_owned();
     let unread = |queue, error: OpenError| {
         Journal::blind(Blind::Unreadable, queue, problem(&error), sentence(unread_hint(&error)))
     };

@@ -11,15 +11,15 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
-use bluegreen_core::half::Half;
+use bluegreen_core::{half::Half, inventory::Inventory};
 use jiff::tz::TimeZone;
 use tokio::time::timeout;
 
 use self::{
-    ask::{Asking, ROUND},
-    journal::Blind,
+    ask::{Asking, Looks, ROUND, Seen},
+    journal::{Blind, Journal},
     report::Report,
-    revert::{Looked, revert},
+    revert::{Looked, Revert, revert},
 };
 use super::{
     Context, Ended,
@@ -31,6 +31,7 @@ use crate::{
     edge::{
         host::{Hosts, SshSettings},
         journal::Store,
+        server::Fence,
     },
     engine::Exit,
     site::ssh_settings,
@@ -78,23 +79,69 @@ async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &H
 async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
     let names = all_hosts(located);
-    let (mut journal, _) =
+    let (journal, _) =
         tokio::join!(journal::read(store, &located.inventory.journal, ROUND), timeout(ROUND, hosts.connect(&names)));
     let inventory = Arc::new(located.inventory.clone());
     let looks = ask::look(&inventory, hosts).await;
-    let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
-    let revert = journal.state.as_ref().and_then(|state| revert(state, &looked));
-    let went_back = revert.as_ref().is_some_and(|revert| revert.went_back.is_some());
-    if went_back && journal.queue.tickets.is_empty() {
-        // The next command records it; what is shown is what is.
-        journal.state = journal.state.map(|state| state.after_revert());
-    }
-    let state = journal.state.as_ref();
-    let is_interrupted = journal.queue.tickets.is_empty() && state.is_some_and(|state| state.open.is_some());
-    let asking = Asking { inventory: &inventory, templates: &located.templates, state, is_interrupted, hosts };
-    let seen = asking.all(looks).await;
+    let journal = newest(located, store, journal, &looks, &[]).await;
+    let seeing = Seeing { located, inventory: &inventory, hosts, looks: &looks };
+    let (journal, revert, seen) = seeing.all(journal).await;
+    let length = |journal: &Journal| journal.state.as_ref().map(|state| state.length);
+    let known = length(&journal);
+    let journal = newest(located, store, journal, &looks, &seen.fences).await;
+    let (journal, revert, seen) = match length(&journal) == known {
+        true => (journal, revert, seen),
+        // It was read again: what was expected of the hosts was not what it says.
+        false => seeing.all(journal).await,
+    };
     let report = Report::new(&located.inventory.site, &located.name, journal, seen);
     Report { revert, ..report }
+}
+
+/// The journal, or that it is an outdated copy. It was read before the hosts were asked: a command that was quicker has only
+/// to be read again, for it records what it does before it does it.
+async fn newest(
+    located: &Located,
+    store: &dyn Store,
+    journal: Journal,
+    looks: &Looks,
+    fences: &[(String, Fence)],
+) -> Journal {
+    if journal.newer(looks, fences).is_none() {
+        return journal;
+    }
+    let journal = journal::read(store, &located.inventory.journal, ROUND).await;
+    match journal.newer(looks, fences) {
+        Some(refusal) => journal.outdated(&refusal),
+        None => journal,
+    }
+}
+
+/// Whom to ask, beside the balancers, which were asked already.
+struct Seeing<'a> {
+    located: &'a Located,
+    inventory: &'a Arc<Inventory>,
+    hosts: &'a Hosts,
+    looks: &'a Looks,
+}
+
+impl Seeing<'_> {
+    /// What is seen with what `journal` says in mind; and `journal` after what went back by itself.
+    async fn all(&self, mut journal: Journal) -> (Journal, Option<Revert>, Seen) {
+        let looked: Vec<Looked<'_>> =
+            self.looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
+        let revert = journal.state.as_ref().and_then(|state| revert(state, &looked));
+        let went_back = revert.as_ref().is_some_and(|revert| revert.went_back.is_some());
+        if went_back && journal.queue.tickets.is_empty() {
+            // The next command records it; what is shown is what is.
+            journal.state = journal.state.map(|state| state.after_revert());
+        }
+        let state = journal.state.as_ref();
+        let is_interrupted = journal.queue.tickets.is_empty() && state.is_some_and(|state| state.open.is_some());
+        let (inventory, templates, hosts) = (self.inventory, &self.located.templates, self.hosts);
+        let seen = Asking { inventory, templates, state, is_interrupted, hosts }.all(self.looks).await;
+        (journal, revert, seen)
+    }
 }
 
 fn all_hosts(located: &Located) -> Vec<String> {

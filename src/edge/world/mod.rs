@@ -25,8 +25,7 @@ use super::{
     host::{Hosts, Run},
 };
 pub use balancers::{conf_digest, render_all};
-pub use ours::{foreign, other_journal, refuse_foreign_server};
-pub use shift::refuse_foreign;
+pub use ours::{foreign, newer_copy, other_journal, overtaken, refuse_foreign, refuse_foreign_server};
 
 use crate::engine::{Effect, Failure, Report, Reporter, Survey, Work, World};
 use bluegreen_core::{Half, nginx::conf::Templates};

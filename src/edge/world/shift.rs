@@ -7,10 +7,10 @@ use bluegreen_core::{
     traffic::{Traffic, receiving},
 };
 
-use super::Live;
+use super::{Live, ours::refuse_foreign};
 use crate::{
     edge::{
-        balancer::{Error, Generation, Look, Standing, two_phase::Each},
+        balancer::{Error, Generation, Standing, two_phase::Each},
         host::fan_out,
     },
     engine::{Effect, Failure, Survey, Work, and_then, named},
@@ -226,33 +226,4 @@ pub(super) fn unprepared(error: &Error) -> Failure {
     };
     let hint = error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host));
     Failure::new(effect, and_then(&what, "No balancer was switched and no server was touched")).hint(hint)
-}
-
-/// Refuses a tree of another journal, and a generation that this journal never chose.
-pub fn refuse_foreign(look: &Look, journal: &str, highest: u64) -> Result<(), Failure> {
-    let host = &look.host;
-    let refused = |message: String, hint: String| Err(Failure::new(Effect::Refused, message).hint(hint));
-    match look.standing(journal) {
-        Standing::Foreign { journal, generation } => {
-            let rollout = look.rollout().map(|number| format!(" (rollout r{number})")).unwrap_or_default();
-            refused(
-                format!(
-                    "`{host}` runs generation {generation} of another journal, `{journal}`{rollout}; nothing was touched"
-                ),
-                "use the inventory and the journal that this balancer belongs to".to_owned(),
-            )
-        }
-        _ if look.highest() > highest => refused(
-            format!(
-                "`{host}` has generation {}, and this journal has never chosen a higher one than {highest}: the journal is \
-                 probably an outdated copy, or somebody made that generation by hand. Nothing was touched",
-                look.highest()
-            ),
-            format!(
-                "use the newest copy of the journal; what was made by hand is to be removed from `live/` in bg's directory on \
-                 `{host}`"
-            ),
-        ),
-        _ => Ok(()),
-    }
 }

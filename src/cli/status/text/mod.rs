@@ -43,7 +43,8 @@ fn notice(report: &Report, screen: Screen) -> Vec<String> {
 
 /// What is wrong with the journal.
 fn journal(report: &Report) -> Vec<String> {
-    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}"), 78)).collect()
+    let stop = if report.then.is_some() { "." } else { "" };
+    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}{stop}"), 78)).collect()
 }
 
 fn head(report: &Report, screen: Screen) -> Vec<String> {
@@ -174,7 +175,7 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
 }
 
 fn next(report: &Report) -> Vec<String> {
-    if report.blind == Some(Blind::Moved) {
+    if matches!(report.blind, Some(Blind::Moved | Blind::Outdated)) {
         // Nothing that is typed here leads on, whoever holds its lock.
         return Vec::new();
     }
