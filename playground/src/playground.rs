@@ -63,7 +63,7 @@ impl Playground {
     fn build(options: Options, programs: Programs, dir: &Path, reaper: Reaper) -> Result<Playground> {
         // nginx's workers (www-data) must come through; the keys below are private.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).naming("cannot change", dir)?;
-        for (below, mode) in [("keys", 0o700), ("home", 0o700), ("inventory", 0o755), ("dist", 0o755)] {
+        for (below, mode) in [("keys", 0o700), ("home", 0o700), ("tmp", 0o700), ("inventory", 0o755), ("dist", 0o755)] {
             let path = dir.join(below);
             fs::create_dir_all(&path).naming("cannot create", &path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).naming("cannot change", &path)?;
@@ -112,6 +112,11 @@ impl Playground {
     /// Where everything is; bg's working directory.
     pub fn dir(&self) -> &Path {
         &self.layout.dir
+    }
+
+    /// Where the bg commands keep temporary files.
+    pub fn temporary(&self) -> PathBuf {
+        run::temporary(self.dir())
     }
 
     /// Whether it runs as root (disks can be filled, rights taken away only then).

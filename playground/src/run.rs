@@ -62,6 +62,11 @@ pub struct Running {
     readers: Vec<thread::JoinHandle<String>>,
 }
 
+/// `TMPDIR` of every bg command: the site's own, so that a test sees what a killed one leaves there.
+pub(crate) fn temporary(dir: &Path) -> PathBuf {
+    dir.join("tmp")
+}
+
 /// A bg command in the playground's directory: nothing of the caller's environment but what is set here.
 pub(crate) fn command<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(binary);
@@ -72,7 +77,7 @@ pub(crate) fn command<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: impl Int
         .env("HOME", dir.join("home"))
         .env("PATH", PATH)
         .env("LANG", "C.UTF-8")
-        .env("TMPDIR", std::env::temp_dir())
+        .env("TMPDIR", temporary(dir))
         .env("RUST_BACKTRACE", "1");
     command
 }

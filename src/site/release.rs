@@ -87,10 +87,11 @@ impl Site {
         if let Some(content) = read {
             return Ok(content);
         }
-        let packed = artifact::pack(path.clone()).await.map_err(|error| Outcome {
-            exit: Exit::Usage,
-            message: format!("pool `{}`: {error}", pool.name),
-            hint: Some(format!("build it, or name another with `--artifact {}=PATH`; nothing was touched", pool.name)),
+        let packed = artifact::pack(path.clone()).await.map_err(|error| {
+            let exit = if error.is_of_this_machine() { Exit::Failed } else { Exit::Usage };
+            let other = || format!("build it, or name another with `--artifact {}=PATH`", pool.name);
+            let hint = format!("{}; nothing was touched", error.hint().unwrap_or_else(other));
+            Outcome { exit, message: format!("pool `{}`: {error}", pool.name), hint: Some(hint) }
         })?;
         let sha256 = packed.sha256.clone();
         self.world.packed.lock().await.insert(sha256.clone(), Arc::new(packed));

@@ -53,7 +53,7 @@ fn copy_tar(path: &Path, from: impl Read, writer: &mut Writer) -> Result<usize, 
         writer.append(&item, &mut entry).map_err(|error| match error {
             WriteError::Source(error) => damaged(error.to_string()),
             WriteError::Short => damaged(format!("it ends within the entry `{}`", shown(&name))),
-            WriteError::Sink(source) => ArtifactError::Temporary { path: path.to_owned(), source },
+            WriteError::Sink(source) => ArtifactError::temporary(path, source),
         })?;
     }
     let mut rest = archive.into_inner();

@@ -46,7 +46,7 @@ pub fn copy(top: &Path, writer: &mut Writer) -> Result<usize, ArtifactError> {
         appended.map_err(|error| match error {
             WriteError::Source(source) => unreadable(source),
             WriteError::Short => refused(Problem::Changed),
-            WriteError::Sink(source) => ArtifactError::Temporary { path: top.to_owned(), source },
+            WriteError::Sink(source) => ArtifactError::temporary(top, source),
         })?;
         if item.kind == Kind::Directory {
             todo.extend(children(&path)?);

@@ -1,7 +1,7 @@
 //! Why an artifact cannot be used. Every refusal names the entry, and says that nothing was sent.
 
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{env, io};
 
 use super::Format;
 use super::tree::Problem;
@@ -64,11 +64,37 @@ pub enum ArtifactError {
         path: PathBuf,
     },
     /// The private temporary copy could not be written on this machine.
-    #[error("cannot write a temporary copy of the artifact `{}` on this machine: {source}; nothing was sent to any host. TMPDIR says where it is written", .path.display())]
+    #[error("cannot write a temporary copy of the artifact `{}` on this machine, in `{}`: {source}; nothing was sent to any host", .path.display(), .dir.display())]
     Temporary {
         /// The artifact.
         path: PathBuf,
+        /// The directory for temporary files.
+        dir: PathBuf,
         /// The operating system's word.
         source: io::Error,
     },
+}
+
+impl ArtifactError {
+    /// Of the artifact at `path`: its copy could not be written.
+    pub(super) fn temporary(path: &Path, source: io::Error) -> ArtifactError {
+        ArtifactError::Temporary { path: path.to_owned(), dir: env::temp_dir(), source }
+    }
+
+    /// Whether it is this machine's fault and not the artifact's.
+    pub fn is_of_this_machine(&self) -> bool {
+        matches!(self, ArtifactError::Temporary { .. })
+    }
+
+    /// What a person does next, where the message does not say it.
+    pub fn hint(&self) -> Option<String> {
+        let ArtifactError::Temporary { dir, source, .. } = self else { return None };
+        let dir = dir.display();
+        Some(match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                format!("make room in `{dir}`, or name a directory that has it with TMPDIR")
+            }
+            _ => format!("make `{dir}` a directory that you may write to, or name one with TMPDIR"),
+        })
+    }
 }

@@ -17,13 +17,10 @@ mod tests;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 pub use error::ArtifactError;
-pub use transfer::{Encoding, Transfer};
+pub use transfer::{Encoding, Sending, Transfer};
 pub use tree::Problem;
 
 use writer::Writer;
@@ -49,7 +46,7 @@ impl std::fmt::Display for Format {
     }
 }
 
-/// An accepted artifact, ready to be sent; the private temporary files behind it go when it is dropped.
+/// An accepted artifact, ready to be sent; the temporary files behind it have no name and go when it is dropped.
 #[derive(Debug)]
 pub struct Packed {
     /// Where the user's artifact is, as it was asked for.
@@ -65,17 +62,16 @@ pub struct Packed {
     transfers: transfer::Transfers,
 }
 
-/// Inspects the artifact at `path` and packs it. Reads it once, writes a compressed copy to a private temporary
-/// directory, and blocks meanwhile: use [`pack`] where others wait.
+/// Inspects the artifact at `path` and packs it. Reads it once, writes a compressed copy to a temporary file, and blocks
+/// meanwhile: use [`pack`] where others wait.
 pub fn inspect_and_pack(path: &Path) -> Result<Packed, ArtifactError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ArtifactError::Missing { path: path.to_owned() },
         _ => ArtifactError::Unreadable { path: path.to_owned(), source },
     })?;
-    let temporary = |source| ArtifactError::Temporary { path: path.to_owned(), source };
-    let dir = private_dir().map_err(temporary)?;
-    let target = dir.path().join("release.tar.zst");
-    let mut writer = Writer::create(&target).map_err(temporary)?;
+    let temporary = |source| ArtifactError::temporary(path, source);
+    let file = transfer::unnamed().map_err(temporary)?;
+    let mut writer = file.try_clone().and_then(Writer::new).map_err(temporary)?;
     let (format, digest, files) = if metadata.is_dir() {
         (None, None, directory::copy(path, &mut writer)?)
     } else {
@@ -87,14 +83,14 @@ pub fn inspect_and_pack(path: &Path) -> Result<Packed, ArtifactError> {
         return Err(ArtifactError::Empty { path: path.to_owned() });
     }
     let written = writer.finish().map_err(temporary)?;
-    let zst = Transfer { encoding: Encoding::Zstd, path: target, sha256: written.sha256, bytes: written.bytes };
+    let zst = Transfer::new(Encoding::Zstd, file, written.sha256, written.bytes);
     Ok(Packed {
         path: path.to_owned(),
         sha256: digest.unwrap_or(written.timeless_sha256),
         format,
         entries: written.entries,
         unpacked_bytes: written.unpacked,
-        transfers: transfer::Transfers::new(dir, zst),
+        transfers: transfer::Transfers::new(zst),
     })
 }
 
@@ -103,20 +99,15 @@ pub async fn pack(path: PathBuf) -> Result<Packed, ArtifactError> {
     let asked = path.clone();
     tokio::task::spawn_blocking(move || inspect_and_pack(&asked))
         .await
-        .unwrap_or_else(|error| Err(ArtifactError::Temporary { path, source: io::Error::other(error) }))
+        .unwrap_or_else(|error| Err(ArtifactError::temporary(&path, io::Error::other(error))))
 }
 
 impl Packed {
     /// The file to send to a host that can read `encoding`; made on first use, once for all hosts.
     pub async fn transfer(&self, encoding: Encoding) -> Result<Transfer, ArtifactError> {
-        let temporary = |source| ArtifactError::Temporary { path: self.path.clone(), source };
+        let temporary = |source| ArtifactError::temporary(&self.path, source);
         self.transfers.get(encoding).await.map_err(temporary)
     }
-}
-
-/// Only its owner may enter it: an artifact may hold secrets.
-fn private_dir() -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("bg-artifact-").permissions(fs::Permissions::from_mode(0o700)).tempdir()
 }
 
 /// The format by the name, when the first bytes agree.

@@ -64,13 +64,28 @@ fn inspected(entries: &[Raw]) -> Result<Packed, ArtifactError> {
     inspect_and_pack(&path)
 }
 
+/// Two readers at once, as when two hosts are sent the same file: both have it whole.
+fn sent(transfer: &Transfer) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (mut first, mut second) = (transfer.reader(), transfer.reader());
+    runtime.block_on(async {
+        let (a, b) = tokio::join!(tokio::io::copy(&mut first, &mut one), tokio::io::copy(&mut second, &mut two));
+        assert_eq!((a.unwrap(), b.unwrap()), (transfer.bytes, transfer.bytes));
+    });
+    assert!(one == two);
+    one
+}
+
 /// Unpacks what would be sent with the tar of this machine, into `home/in`.
 fn unpack(packed: &Packed, home: &Path) {
     let into = home.join("in");
     fs::create_dir(&into).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let plain = runtime.block_on(packed.transfer(Encoding::Plain)).unwrap();
-    let status = Command::new("tar").arg("-xf").arg(&plain.path).arg("-C").arg(&into).status().unwrap();
+    let archive = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&archive, sent(&plain)).unwrap();
+    let status = Command::new("tar").arg("-xf").arg(archive.path()).arg("-C").arg(&into).status().unwrap();
     assert!(status.success());
 }
 
@@ -271,19 +286,19 @@ fn a_directory_is_inspected_like_an_archive() {
 }
 
 #[test]
-fn every_transfer_holds_the_same_and_only_its_owner_may_read_it() {
+fn every_transfer_holds_the_same_and_has_no_name_that_could_stay() {
     let packed = inspected(&[file("a"), file("b")]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let plain = runtime.block_on(packed.transfer(Encoding::Plain)).unwrap();
     let gzip = runtime.block_on(packed.transfer(Encoding::Gzip)).unwrap();
     let mut unzipped = Vec::new();
-    flate2::read::GzDecoder::new(fs::File::open(&gzip.path).unwrap()).read_to_end(&mut unzipped).unwrap();
-    assert_eq!(unzipped, fs::read(&plain.path).unwrap());
+    flate2::read::GzDecoder::new(&sent(&gzip)[..]).read_to_end(&mut unzipped).unwrap();
+    assert_eq!(unzipped, sent(&plain));
     assert_eq!(plain.bytes, unzipped.len() as u64);
-    assert_eq!(fs::metadata(plain.path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-    let dir = plain.path.parent().unwrap().to_owned();
-    drop(packed);
-    assert!(!dir.exists());
+    for transfer in [plain, gzip, runtime.block_on(packed.transfer(Encoding::Zstd)).unwrap()] {
+        let metadata = transfer.file.metadata().unwrap();
+        assert_eq!((metadata.nlink(), metadata.mode() & 0o077), (0, 0), "{transfer:?}");
+    }
 }
 
 /// Every path below `top` that is no link, with its content.
@@ -355,4 +370,17 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_is_named_and_the_artifact_is_not_blamed() {
+    let (home, artifact) = (TempDir::new().unwrap(), Path::new("a.tar"));
+    let gone = tempfile::tempfile_in(home.path().join("gone")).unwrap_err();
+    let error = ArtifactError::temporary(artifact, gone);
+    let dir = std::env::temp_dir().display().to_string();
+    let (text, hint) = (error.to_string(), error.hint().unwrap());
+    assert!(text.contains(&format!("in `{dir}`")) && text.contains("`a.tar`"), "{text}");
+    assert!(error.is_of_this_machine() && hint.contains(&dir) && hint.contains("TMPDIR"), "{hint}");
+    let full = ArtifactError::temporary(artifact, io::Error::from_raw_os_error(28));
+    assert!(full.hint().unwrap().starts_with("make room"), "{full:?}");
 }

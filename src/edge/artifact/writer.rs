@@ -64,9 +64,9 @@ pub struct Written {
 }
 
 impl Writer {
-    /// Writes to `path`, which must not exist.
-    pub fn create(path: &Path) -> io::Result<Writer> {
-        let file = BufWriter::with_capacity(1 << 18, File::create_new(path)?);
+    /// Writes to `file`, which is empty.
+    pub fn new(file: File) -> io::Result<Writer> {
+        let file = BufWriter::with_capacity(1 << 18, file);
         let out = tar::Builder::new(zstd::Encoder::new(Hashing::new(file), ZSTD_LEVEL)?);
         Ok(Writer { out, timeless: tar::Builder::new(Hashing::new(io::sink())), entries: 0, unpacked: 0 })
     }

@@ -164,6 +164,7 @@ impl ServerError {
         let (host, root) = (&self.host, &self.root);
         Some(match &self.what {
             What::Host(error) => return error.hint(),
+            What::Artifact(error) => return error.hint(),
             What::Foreign { journal, .. } => format!(
                 "use the journal {journal}; or, if that journal is gone for good, look at what runs on `{host}` and remove `{root}/.bg/fence` and `{root}/.bg/marker` there"
             ),

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bluegreen_core::inventory::Deploy;
-use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::error::{ServerError, What};
 use super::script::{PLACE_BEGIN, UPLOAD, ask};
 use super::{Seen, Task, entry};
-use crate::edge::artifact::{ArtifactError, Packed, Transfer};
+use crate::edge::artifact::{Packed, Sending, Transfer};
 use crate::edge::host::{Hosts, Stdin};
 
 /// Told how many bytes of how many were handed to the connection. Called often.
@@ -54,12 +53,9 @@ pub async fn place_release(
     };
     let seen = Seen::read(&lines).map_err(|what| task.error(what))?;
     let transfer = prepared(task, packed, &seen).await?;
-    let file = File::open(&transfer.path)
-        .await
-        .map_err(|source| task.error(What::Artifact(ArtifactError::Temporary { path: packed.path.clone(), source })))?;
     let values = upload(task, digest, &transfer, shared).map_err(|what| task.error(what))?;
     let bytes = transfer.bytes;
-    let input = Counted { file, sent: 0, total: bytes, progress };
+    let input = Counted { file: transfer.reader(), sent: 0, total: bytes, progress };
     let run = UPLOAD.run(values, task.bounds.upload + task.bounds.lock, Stdin::Reader(Box::new(input)));
     ask(&host, &task.place.root, run).await?;
     Ok(Placed::Sent(bytes))
@@ -115,7 +111,7 @@ fn unsendable(task: &Task<'_>, what: &str) -> What {
 
 /// A file that tells how far it was read.
 struct Counted {
-    file: File,
+    file: Sending,
     sent: u64,
     total: u64,
     progress: Progress,

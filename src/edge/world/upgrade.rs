@@ -134,7 +134,11 @@ impl Live {
             return Ok(known.clone());
         }
         let made = artifact::pack(PathBuf::from(path)).await;
-        let made = made.map_err(|error| Failure::new(Effect::Unhealthy, error.to_string()))?;
+        let made = made.map_err(|error| Failure {
+            effect: Effect::Unhealthy,
+            message: error.to_string(),
+            hint: error.hint(),
+        })?;
         if &made.sha256 != sha256 {
             let message = format!(
                 "the artifact `{path}` of {} has changed since the release was made, so it was not sent",

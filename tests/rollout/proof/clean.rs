@@ -70,12 +70,20 @@ fn locked(site: &Playground) -> Vec<PathBuf> {
     files(site).into_iter().filter(is_lock).filter(held).collect()
 }
 
+/// What a dead command has left for temporary files: nothing, not even until the next one comes.
+#[track_caller]
+pub fn no_temporary_files(site: &Playground) {
+    let left: Vec<PathBuf> = fs::read_dir(site.temporary()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "left in TMPDIR by a killed command: {left:?}");
+}
+
 /// Half-made things: what a killed step may leave must be gone once the command was finished or undone.
 pub fn leftovers(site: &Playground) -> Vec<PathBuf> {
+    let temporary = site.temporary();
     let is_left = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_temporary = name.starts_with(".tmp") || name.ends_with(".tmp") || name.contains(".bg-");
-        is_temporary || name.starts_with(".v")
+        is_temporary || name.starts_with(".v") || path.starts_with(&temporary) && *path != temporary
     };
     files(site).into_iter().filter(is_left).collect()
 }

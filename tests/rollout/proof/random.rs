@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    clean::{leftovers, wait_clean},
+    clean::{leftovers, no_temporary_files, wait_clean},
     operator::Operator,
     site::Site,
     tally::{Tally, seed},
@@ -100,6 +100,7 @@ fn killed_at_any_moment_for_a_time() {
             killed(&site, &site.first, &words, &mut dice, &mut tally);
         }
         tally.longest("all_ended_after_ms", wait_clean(&site.pg, &journal_file(&site.pg)));
+        no_temporary_files(&site.pg);
         site.none_failed();
         // Sometimes the next one comes upon what is open.
         if dice.random_bool(0.6) {

@@ -6,7 +6,7 @@ use bluegreen_core::rollout::{Entry, Event, Stage};
 use serde_json::{Value, json};
 
 use super::{
-    clean::{leftovers, skeleton, tickets, wait_clean, wait_disarmed},
+    clean::{leftovers, no_temporary_files, skeleton, tickets, wait_clean, wait_disarmed},
     operator::Operator,
     site::{Labels, Site},
     tally::{Tally, seed},
@@ -188,6 +188,7 @@ fn one(row: &Row, site: &mut Site, whole: &Whole, append: usize, follow: Follow,
     site.first.killed_at(&site.pg, &words(row, &labels), append);
     assert_eq!(kinds(&site.entries()[known..]), kinds(&whole.entries[..append]), "it was killed at another point");
     tally.longest("all_ended_after_ms", wait_clean(&site.pg, &journal_file(&site.pg)));
+    no_temporary_files(&site.pg);
     assert!(site.first.private_dirs().len() <= 1, "{:?}", site.first.private_dirs());
     served(row, site);
     let second = Operator::second(&site.pg);

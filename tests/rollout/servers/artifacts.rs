@@ -5,11 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use bg_playground::{Behaviour, Playground};
+use bg_playground::{Behaviour, Playground, Running};
 use tar::{Builder, EntryType, Header};
 
 use super::{bg, deploy, release, says, serves, small, stage, started};
-use crate::desk::journal_file;
+use crate::desk::{SOON, journal_file};
 
 /// A raw entry: the builder's own checks are not asked.
 fn raw(name: &str, kind: EntryType, mode: u32, link: &str) -> Header {
@@ -58,6 +58,13 @@ fn an_artifact_that_is_missing_damaged_or_leaves_its_directory_touches_nothing()
     let before: Vec<String> = site.places().iter().flat_map(|place| everything(&place.root)).collect();
     let said = bg(&site, "deploy --release nope", 2);
     says(&said, &["pool `web`: there is no artifact at", "dist/web-nope", "--artifact web=PATH", "nothing was"]);
+    let mut command = site.bg_command(["deploy", "--release", "v1"]).unwrap();
+    command.env("TMPDIR", site.dir().join("gone"));
+    let said = Running::start(command).unwrap().wait(SOON).unwrap();
+    said.expect(1);
+    let dir = format!("{}/gone`", site.dir().display());
+    says(&said.stderr, &["cannot write a temporary copy", &dir, "TMPDIR", "nothing was touched"]);
+    assert!(!said.stderr.contains("--artifact"), "{said}");
 
     let cases = [
         (raw("../escape", EntryType::Regular, 0o644, ""), "its entry `../escape` has `..` in its path"),

@@ -69,7 +69,7 @@ fn an_upload_killed_anywhere_leaves_a_whole_release_or_none_and_the_next_one_suc
             bench.begin(1, 1, &packed).unwrap();
             kill_at(&bench, nth, after);
             let transfer = transfer(&packed, Encoding::Zstd);
-            let bytes = fs::read(&transfer.path).unwrap();
+            let bytes = sent(&transfer);
             let said = bench.run(UPLOAD, bench.upload_values(1, 1, &packed, &transfer), &bytes);
             killed += usize::from(was_killed(&said));
             mend(&bench);

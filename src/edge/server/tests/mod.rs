@@ -152,7 +152,7 @@ impl Bench {
             return Ok(());
         }
         let transfer = transfer(packed, encoding);
-        let bytes = fs::read(&transfer.path).unwrap();
+        let bytes = sent(&transfer);
         self.run(UPLOAD, self.upload_values(n, version, packed, &transfer), &bytes).map(drop)
     }
 
@@ -183,6 +183,15 @@ fn end(child: Child) -> Output {
 fn transfer(packed: &Packed, encoding: Encoding) -> Transfer {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(packed.transfer(encoding)).unwrap()
+}
+
+/// What a host is sent.
+fn sent(transfer: &Transfer) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut bytes = Vec::new();
+    runtime.block_on(tokio::io::copy(&mut transfer.reader(), &mut bytes)).unwrap();
+    assert_eq!(bytes.len() as u64, transfer.bytes);
+    bytes
 }
 
 /// An artifact of these files.

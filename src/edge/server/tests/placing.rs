@@ -23,7 +23,7 @@ fn an_upload_that_comes_twice_changes_nothing() {
     bench.install(1, 1, &packed).unwrap();
     fs::write(bench.at("releases/v1/written"), "since").unwrap();
     let transfer = transfer(&packed, Encoding::Zstd);
-    let bytes = fs::read(&transfer.path).unwrap();
+    let bytes = sent(&transfer);
     let said = bench.run(UPLOAD, bench.upload_values(1, 1, &packed, &transfer), &bytes).unwrap();
     assert_eq!(said, ["present"]);
     assert_eq!((bench.read("releases/v1/written"), bench.releases()), ("since".into(), vec!["v1".into()]));
@@ -45,7 +45,7 @@ fn an_upload_that_was_overtaken_never_lands() {
     let bench = Bench::new("true");
     let packed = packed(&[("a", "one")]);
     let transfer = transfer(&packed, Encoding::Zstd);
-    let bytes = fs::read(&transfer.path).unwrap();
+    let bytes = sent(&transfer);
     bench.begin(5, 2, &packed).unwrap();
     // Before its first byte, and in its middle.
     for sent in [0, bytes.len() / 2] {
@@ -96,7 +96,7 @@ fn what_arrives_otherwise_than_sent_is_not_unpacked() {
     let bench = Bench::new("true");
     let packed = packed(&[("a", "one")]);
     let transfer = transfer(&packed, Encoding::Zstd);
-    let mut bytes = fs::read(&transfer.path).unwrap();
+    let mut bytes = sent(&transfer);
     bytes[20] ^= 1;
     bench.begin(1, 1, &packed).unwrap();
     let said = bench.run(UPLOAD, bench.upload_values(1, 1, &packed, &transfer), &bytes);
