@@ -19,9 +19,11 @@ pub fn goes_back(at: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// `14:13:20`, in the zone of whoever reads it.
+/// `14:13:20`, in the zone of whoever reads it; with the date when that is not today.
 pub fn clock(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+    let there = TimeZone::system();
+    let (at, now) = (at.to_zoned(there.clone()), Timestamp::now().to_zoned(there));
+    at.strftime(if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
 }
 
 #[cfg(test)]

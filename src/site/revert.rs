@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use bluegreen_core::rollout::{Command, State};
-use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Finished, Site, refused, refused_here};
 use crate::{
@@ -25,13 +24,11 @@ pub type Back = (String, Option<String>);
 
 /// Those that went back by themselves from what `state` says is armed.
 pub fn went_back<'a>(state: &State, looks: impl IntoIterator<Item = &'a Look>) -> Vec<Back> {
-    let now = Timestamp::now();
     let back = looks.into_iter().filter_map(|look| {
         let Current::Generation(current) = look.current else { return None };
         let armed = state.reverted_by(current)?;
-        let ago = look.reverted.iter().find(|(generation, _)| *generation == armed.generation).map(|(_, ago)| *ago);
-        let at = ago.and_then(|ago| now.checked_sub(SignedDuration::from_secs(ago)).ok());
-        Some((look.host.clone(), at.map(|at| at.to_string())))
+        let at = look.reverted.iter().find(|(generation, _)| *generation == armed.generation);
+        Some((look.host.clone(), at.map(|(_, at)| at.to_string())))
     });
     back.collect()
 }
@@ -43,7 +40,8 @@ pub fn said_back(command: &str, back: &[Back]) -> String {
         None => format!("`{host}`"),
     });
     let each: Vec<String> = each.collect();
-    format!("nobody confirmed `{command}` in time, so the traffic went back by itself: {}", each.join(", "))
+    let places = each.join(", ");
+    format!("`{command}` was not confirmed there in time, so the traffic went back by itself: {places}")
 }
 
 impl Site {

@@ -129,7 +129,8 @@ fn what_is_confirmed_stays_and_what_is_overtaken_does_not_go_back() {
     // Any command takes the others there first, and is judged by what is then.
     let ran = bg(&site, "restore", 3);
     assert!(
-        ran.stderr.contains("nobody confirmed `canary` in time") && ran.stderr.contains("while the site is canary"),
+        ran.stderr.contains("`canary` was not confirmed there in time")
+            && ran.stderr.contains("while the site is canary"),
         "{ran}"
     );
     let seen = status(&site);
@@ -189,7 +190,7 @@ fn one_that_cannot_follow_is_named_and_follows_later() {
     wait_reverted(&site, "lb1");
     site.stop_sshd("lb2").unwrap();
     let ran = bg(&site, "restore", 5);
-    assert!(ran.stderr.contains("nobody confirmed `flip` in time") && ran.stderr.contains("`lb2`"), "{ran}");
+    assert!(ran.stderr.contains("`flip` was not confirmed there in time") && ran.stderr.contains("`lb2`"), "{ran}");
     let seen = status(&site);
     assert_eq!((&seen["stage"], &seen["interrupted"]["command"]), (&json!("staged"), &json!("revert")), "{seen:#}");
     site.start_sshd("lb2").unwrap();
@@ -218,7 +219,7 @@ fn a_balancer_that_lost_its_timer_says_so_and_is_taken_along() {
     assert!(!text.contains("`bg flip --back`"), "one hint for both: {text}");
     assert_eq!(halves(&site), ["blue", "green"]);
     let ran = bg(&site, "sync", 0);
-    assert!(ran.stdout.contains("nobody confirmed `flip` in time"), "{ran}");
+    assert!(ran.stdout.contains("`flip` was not confirmed there in time"), "{ran}");
     assert_eq!(halves(&site), ["blue", "blue"]);
     nothing_armed(&site);
 }

@@ -1,6 +1,7 @@
 //! The way back that a balancer takes by itself: armed before a commit, disarmed by `confirm`. One round trip each.
 
 use bluegreen_core::hex;
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::Error;
 use super::script;
@@ -126,10 +127,11 @@ pub(super) fn armed(line: &str) -> Option<ArmedSeen> {
     Some(ArmedSeen { generation, left_s, keeper })
 }
 
-/// `reverted N SECONDS-AGO`.
-pub(super) fn reverted(line: &str) -> Option<(u64, i64)> {
+/// `reverted N SECONDS-AGO`, said `now`.
+pub(super) fn reverted(line: &str, now: Timestamp) -> Option<(u64, Timestamp)> {
     let (generation, ago) = line.split_once(' ')?;
-    Some((generation.parse().ok()?, ago.parse().ok()?))
+    let at = now.checked_sub(SignedDuration::from_secs(ago.parse().ok()?)).ok()?;
+    Some((generation.parse().ok()?, at))
 }
 
 #[cfg(test)]
@@ -152,6 +154,8 @@ mod tests {
         let seen = ArmedSeen { generation: 7, left_s: -3, keeper: Keeper::Nothing };
         assert_eq!(armed("7 -3 none"), Some(seen));
         assert_eq!(armed("7 12 timer").map(|seen| seen.keeper), Some(Keeper::Process));
-        assert_eq!((armed("7"), armed("x 1 at"), reverted("9 4"), reverted("9")), (None, None, Some((9, 4)), None));
+        assert_eq!((armed("7"), armed("x 1 at")), (None, None));
+        let [now, before] = ["2026-01-01T00:00:04Z", "2026-01-01T00:00:00Z"].map(|text| text.parse().unwrap());
+        assert_eq!((reverted("9 4", now), reverted("9", now)), (Some((9, before)), None));
     }
 }

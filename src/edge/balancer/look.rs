@@ -1,6 +1,7 @@
 //! What stands in bg's directory on a balancer, read in one round trip.
 
 use bluegreen_core::nginx::tree::TrafficFile;
+use jiff::Timestamp;
 
 use super::armed::{self, ArmedSeen};
 use super::script::{Answer, from_base64};
@@ -76,7 +77,7 @@ pub struct Look {
     pub dir: Presence,
     /// The lock of that nginx.
     pub lock: Presence,
-    /// The innermost directory on the way to `dir` that others may not search: workers of another user see no tree.
+    /// The first directory on the way to `dir` that others may not search: workers of another user see no tree.
     pub closed: Option<String>,
     /// http.conf.
     pub http: ConfFile,
@@ -96,8 +97,8 @@ pub struct Look {
     pub generations: Vec<u64>,
     /// What goes back by itself.
     pub armed: Vec<ArmedSeen>,
-    /// The generations that went back by themselves, each with how many seconds ago.
-    pub reverted: Vec<(u64, i64)>,
+    /// The generations that went back by themselves, each with when, by this machine's clock.
+    pub reverted: Vec<(u64, Timestamp)>,
 }
 
 /// In one word, what stands there with respect to one journal.
@@ -172,7 +173,7 @@ impl Look {
             traffic: traffic(answer.get("traffic")),
             generations,
             armed: answer.all("armed").filter_map(armed::armed).collect(),
-            reverted: answer.all("reverted").filter_map(armed::reverted).collect(),
+            reverted: answer.all("reverted").filter_map(|text| armed::reverted(text, Timestamp::now())).collect(),
         }
     }
 

@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn one_hint_says_what_to_do_when_one_went_back_and_another_did_not() {
-        let said = shown(&["reverted", "overdue"], 300, Some("nobody confirmed `flip` in time"));
+        let said = shown(&["reverted", "overdue"], 300, Some("`flip` was not confirmed there in time"));
         assert_eq!(said.matches("`bluegreen ").count(), 1, "{said}");
         assert!(said.contains("lb2: overdue") && said.contains("`bluegreen sync` does only that"), "{said}");
-        assert!(!shown(&["reverted"], 300, Some("nobody confirmed `flip` in time")).contains("sync"));
+        assert!(!shown(&["reverted"], 300, Some("`flip` was not confirmed there in time")).contains("sync"));
     }
 }
