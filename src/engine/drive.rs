@@ -8,7 +8,8 @@ use std::{
 use bluegreen_core::rollout::{Before, Command, Event, Failed, OpenCommand, Plan, Resume, Step, Survey};
 
 use super::{
-    Effect, Failure, Journal, JournalError, Report, Reporter, Work, World, and_then, describe_stage, named, ways_on,
+    Effect, Failure, Journal, JournalError, Report, Reporter, Work, World, and_then, describe_stage, named, still_open,
+    ways_on,
 };
 
 /// How a command ended: the process's exit code.
@@ -144,7 +145,11 @@ impl Engine<'_> {
             _ if self.journal.state().open.is_some() => Exit::Open,
             Effect::Nothing | Effect::Open => Exit::Failed,
         };
-        self.left(exit, failure)
+        let outcome = self.left(exit, failure);
+        match still_open(self.journal.state()).filter(|_| exit == Exit::Open) {
+            Some(still) => Outcome { message: and_then(&outcome.message, &still), ..outcome },
+            None => outcome,
+        }
     }
 
     /// Finishes the open command from its stored plan, or the undoing of its shift.

@@ -37,6 +37,13 @@ pub fn describe_stage(state: &State) -> String {
     }
 }
 
+/// What is open, as a clause for whoever began something else that failed before it could end it.
+pub fn still_open(state: &State) -> Option<String> {
+    let open = state.open.as_ref()?;
+    let at = open.at().map(|planned| format!(" at the step `{}`", planned.step)).unwrap_or_default();
+    Some(format!("`{}` is interrupted still{at}, as it was before", open.command.as_str()))
+}
+
 /// Until when, where the traffic goes back by itself.
 fn until(state: &State) -> String {
     let Some(armed) = &state.armed else { return String::new() };

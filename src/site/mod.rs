@@ -39,7 +39,7 @@ use crate::{
         journal::{self, OpenJournal, Patience, Store},
         world::Live,
     },
-    engine::{Engine, Exit, Journal, Outcome, Reporter, and_then, ways_on},
+    engine::{Engine, Exit, Journal, Outcome, Reporter, and_then, describe_stage, still_open, ways_on},
 };
 
 /// A site as one command sees it.
@@ -134,6 +134,7 @@ impl Site {
 
     /// Does what was asked; with `dry_run` only says what it would do. Every connection is closed at the end.
     pub async fn run(&self, asked: Asked, dry_run: bool) -> Finished {
+        let changes = asked.takes_the_lock() && !dry_run;
         let finished = match self.in_turn(asked, dry_run).await {
             Ok(finished) => finished,
             Err(outcome) => {
@@ -141,6 +142,7 @@ impl Site {
                 Finished { outcome, state, text: None }
             }
         };
+        let finished = if changes { open_still(finished) } else { finished };
         self.store.leave().await;
         self.world.hosts.close().await;
         finished
@@ -190,6 +192,22 @@ impl Site {
     fn finished(outcome: Outcome, journal: &OpenJournal) -> Finished {
         Finished { outcome, state: Some(journal.state().clone()), text: None }
     }
+}
+
+/// A command that failed before it could end the one that was open already leaves that one open.
+fn open_still(finished: Finished) -> Finished {
+    let Some(state) = finished.state.as_ref().filter(|_| finished.outcome.exit == Exit::Failed) else {
+        return finished;
+    };
+    let Some(still) = still_open(state) else { return finished };
+    let Outcome { message, hint, .. } = &finished.outcome;
+    // The ways on say the same of `bg status` at their end.
+    let first = hint.as_ref().and_then(|hint| hint.split("; `bg status`").next());
+    let hint = first.into_iter().map(str::to_owned).chain([ways_on(state)]).collect::<Vec<_>>().join(" · ");
+    let stage = describe_stage(state);
+    let message = if message.contains(&stage) { message.clone() } else { and_then(message, &stage) };
+    let outcome = Outcome { exit: Exit::Open, message: and_then(&message, &still), hint: Some(hint) };
+    Finished { outcome, ..finished }
 }
 
 /// A refusal: nothing was touched.

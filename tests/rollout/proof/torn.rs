@@ -150,6 +150,21 @@ fn limited(site: &Playground, words: &str, bytes: usize, is_told: bool) -> Ran {
     Running::start(command).unwrap().wait(SOON).unwrap()
 }
 
+/// With the disk still full, no way back can begin: the flip stays interrupted, and is named with its ways on.
+#[track_caller]
+fn still_interrupted(site: &Site) {
+    let before = journal(&site.pg);
+    for words in ["flip --back", "abort", "resume"] {
+        let ran = limited(&site.pg, words, before.len() + 40, true);
+        ran.expect(5);
+        let said = ["could not be appended to", "make room", "`bg resume`", "`bg abort`"];
+        assert!(said.iter().all(|said| ran.stderr.contains(said)), "{ran}");
+        let named = ["The site is staged: ", "`flip` is interrupted still at the step `"];
+        assert!(words == "resume" || named.iter().all(|said| ran.stderr.contains(said)), "{ran}");
+        assert_eq!(journal(&site.pg), before, "{ran}");
+    }
+}
+
 #[test]
 fn a_disk_that_is_full_at_any_append_leaves_every_record_and_a_way_on() {
     let (seed, mut tally) = (seed(), Tally::default());
@@ -177,6 +192,9 @@ fn a_disk_that_is_full_at_any_append_leaves_every_record_and_a_way_on() {
                 assert!(ran.stderr.contains("could not be appended to") && ran.stderr.contains("make room"), "{ran}");
             } else {
                 assert_eq!(ran.code, None, "{ran}");
+            }
+            if append == 2 && is_told {
+                still_interrupted(&site);
             }
             let words = if append == 0 { "flip" } else { "resume" };
             site.first.expect(&site.pg, words, 0);
