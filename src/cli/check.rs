@@ -1,6 +1,6 @@
 //! `check`: the inventory, and with `--hosts` what it names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,24 @@ use super::{
     answer::Answer,
     error::CliError,
     locate::Located,
-    remote::{runtime, with_hosts},
+    remote::with_hosts,
     screen::Screen,
+    status::journal::{self, Journal},
 };
 use crate::{
-    edge::check::{Checking, HostReport, Next},
-    engine::Exit,
+    edge::{
+        check::{Checking, Finding, HostReport, Next},
+        host::Hosts,
+        journal::Store,
+    },
+    engine::{Exit, sentence},
+    site::ssh_settings,
 };
+
+/// For reading the journal: more than its own bounds on a host (twice the longest connect timeout that is usual).
+const READ: Duration = Duration::from_secs(30);
+/// The role of the journal among the hosts.
+const JOURNAL: &str = "journal";
 
 /// Everything that is wrong with the inventory; then, with `hosts`, on its hosts.
 pub fn run(context: &Context, hosts: bool) -> Result<Answer, CliError> {
@@ -24,19 +35,52 @@ pub fn run(context: &Context, hosts: bool) -> Result<Answer, CliError> {
         let answer = Answer::new(Exit::Done, well_formed(&located)).hint("`bg check --hosts`");
         return Ok(answer.with("findings", json!([])));
     }
-    let state = runtime()?.block_on(located.journal())?.state;
-    let inventory = Arc::new(located.inventory.clone());
-    let templates = &located.templates;
+    let store = located.store(ssh_settings(&located.inventory, &located.base));
     let checked = with_hosts(&located, async |hosts| {
-        Checking { inventory: &inventory, templates, state: &state, hosts: &hosts }.all().await
+        let checked = look(&located, store.as_ref(), &hosts).await;
+        store.leave().await;
+        checked
     })?;
-    let Some(reports) = checked else {
-        return Ok(Answer::new(Exit::Interrupted, "stopped as asked; nothing was changed").at(&state));
+    let Some((journal, mut reports)) = checked else {
+        return Ok(Answer::new(Exit::Interrupted, "stopped as asked; nothing was changed"));
     };
+    reports.splice(0..0, about(&journal, store.name()));
     if !context.screen.json {
         context.screen.out(&render(&reports, context.screen));
     }
-    Ok(summary(&reports, state.stage.is_some()).at(&state))
+    let answer = summary(&reports, &journal);
+    Ok(match &journal.state {
+        Some(state) => answer.at(state),
+        None => answer,
+    })
+}
+
+/// What the journal says, and what is found on the hosts with that in mind.
+async fn look(located: &Located, store: &dyn Store, hosts: &Hosts) -> (Journal, Vec<HostReport>) {
+    let inventory = Arc::new(located.inventory.clone());
+    let check = async |journal: &Journal| {
+        let (templates, state) = (&located.templates, journal.state.as_ref());
+        Checking { inventory: &inventory, templates, state, hosts }.all().await
+    };
+    let read = || journal::read(store, &located.inventory.journal, READ);
+    let length = |journal: &Journal| journal.state.as_ref().map(|state| state.length);
+    let before = read().await;
+    let reports = check(&before).await;
+    let Some(newer) = reports.iter().find_map(|report| report.newer.as_ref()) else { return (before, reports) };
+    // Another command may have gone on meanwhile, which is no finding.
+    let now = read().await;
+    let journal = if length(&now) == length(&before) { now.outdated(newer) } else { now };
+    let reports = check(&journal).await;
+    (journal, reports)
+}
+
+/// That the journal does not say where the site stands.
+fn about(journal: &Journal, name: String) -> Option<HostReport> {
+    journal.blind?;
+    let message = journal.problem.clone().unwrap_or_default();
+    let fix = journal.hint.as_deref().map(sentence).unwrap_or_default();
+    let findings = vec![Finding { message, fix, next: Next::Journal }];
+    Some(HostReport { host: name, role: JOURNAL.to_owned(), findings, well: Vec::new(), newer: None })
 }
 
 fn well_formed(located: &Located) -> String {
@@ -52,18 +96,27 @@ fn well_formed(located: &Located) -> String {
     )
 }
 
-fn summary(reports: &[HostReport], is_set_up: bool) -> Answer {
+fn summary(reports: &[HostReport], journal: &Journal) -> Answer {
     let findings: Vec<Value> = reports.iter().flat_map(documents).collect();
     let hosts = reports.iter().filter(|report| !report.findings.is_empty()).count();
     let answer = match findings.len() {
         0 => Answer::new(Exit::Done, "all is well on every host"),
         1 => Answer::new(Exit::Failed, "there is a finding; nothing was changed"),
+        count if journal.blind.is_some() => {
+            let message = format!("there are {count} findings, the first about the journal; nothing was changed");
+            Answer::new(Exit::Failed, message)
+        }
         count => {
             let on = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
             Answer::new(Exit::Failed, format!("there are {count} findings on {on}; nothing was changed"))
         }
     };
-    let answer = match next(reports, is_set_up) {
+    let is_set_up = journal.state.as_ref().is_some_and(|state| state.stage.is_some());
+    let hint = match journal.blind {
+        Some(_) => Some("see to the journal, then `bg check --hosts` again"),
+        None => next(reports, is_set_up),
+    };
+    let answer = match hint {
         Some(hint) => answer.hint(hint),
         None => answer,
     };
@@ -86,7 +139,7 @@ fn next(reports: &[HostReport], is_set_up: bool) -> Option<&'static str> {
 }
 
 fn documents(report: &HostReport) -> impl Iterator<Item = Value> {
-    let document = |finding: &crate::edge::check::Finding| json!({ "host": report.host, "role": report.role, "message": finding.message, "fix": finding.fix });
+    let document = |finding: &Finding| json!({ "host": report.host, "role": report.role, "message": finding.message, "fix": finding.fix });
     report.findings.iter().map(document)
 }
 
@@ -110,7 +163,6 @@ fn render(reports: &[HostReport], screen: Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::check::Finding;
 
     #[test]
     fn setup_is_the_next_step_only_where_it_is_not_refused() {
@@ -118,7 +170,13 @@ mod tests {
             let finding = |next: &Next| Finding { message: "it".to_owned(), fix: String::new(), next: *next };
             let findings = found.iter().map(finding).collect();
             next(
-                &[HostReport { host: "lb1".to_owned(), role: "balancer".to_owned(), findings, well: Vec::new() }],
+                &[HostReport {
+                    host: "lb1".to_owned(),
+                    role: "balancer".to_owned(),
+                    findings,
+                    well: Vec::new(),
+                    newer: None,
+                }],
                 is_set_up,
             )
         };

@@ -92,6 +92,9 @@ fn an_outdated_copy_of_the_journal_changes_nothing() {
     bg(&site, "flip", 0);
     for desk in [&balanced, &staged] {
         shows_only_the_hosts(&site, desk.path(), "` runs generation ");
+        let ran = bg_at(&site, desk.path(), "check --hosts", 1);
+        assert!(ran.stdout.contains("(journal)\n") && ran.stdout.contains("is an outdated copy"), "{ran}");
+        assert_eq!(ran.stdout.matches("  finding ").count(), 1, "{ran}");
     }
     bg(&site, "abort", 0);
 }
@@ -210,11 +213,20 @@ fn a_damaged_journal_stops_with_its_line_and_a_torn_end_goes_on() {
     let lines: Vec<&str> = whole.lines().collect();
     let damaged = whole.replacen(lines[3], &lines[3].replace("step", "stop"), 1);
     fs::write(journal_file(&site), &damaged).unwrap();
-    for words in CHANGES.iter().copied().chain(["check --hosts"]) {
+    for words in CHANGES {
         let ran = bg(&site, words, 1);
         assert!(ran.stderr.contains("damaged at line 4") && ran.stderr.contains("journal.jsonl"), "{ran}");
     }
     assert_eq!(journal(&site), damaged);
+    // The hosts are checked all the same.
+    let ran = bg(&site, "check --hosts", 1);
+    for said in
+        ["is damaged at line 4", "Bring back a copy of the journal", "lb1 (balancer)\n  ok", "web2 (web/green)\n  ok"]
+    {
+        assert!(ran.stdout.contains(said), "{said}: {ran}");
+    }
+    assert!(ran.stderr.contains("there is a finding") && ran.stderr.contains("hint: see to the journal"), "{ran}");
+    assert!(!ran.stdout.contains("another journal") && ran.stdout.contains("healthy"), "{ran}");
     let ran = bg(&site, "status --json", 1);
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(seen["journal"].as_str().unwrap().contains("line 4"), "{seen:#}");

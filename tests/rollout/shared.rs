@@ -13,7 +13,7 @@ use bluegreen_core::{lock::Hold, rollout::By};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{SOON, bg, hold_restarts, journal, kill_at, small, start_until, status};
+use crate::desk::{self, SOON, bg, hold_restarts, journal, kill_at, small, start_until, status};
 
 /// Another directory with the same inventory, and nothing else of the first one's.
 pub struct Desk<'a> {
@@ -185,6 +185,10 @@ fn an_unfinished_copy_of_the_journal_says_nothing_but_what_the_hosts_say_and_how
     }
     assert!(!text.contains("interrupted") && text.matches("unfinished copy").count() == 1, "{text}");
 
+    let found = desk::json(&site, "check --hosts", 1);
+    assert_eq!(found["findings"].as_array().map(Vec::len), Some(1), "{found:#}");
+    assert!(found["findings"][0]["fix"].as_str().unwrap().contains("again finishes the copy"), "{found:#}");
+
     bg(&site, "journal copy file:.bg/shop file:shared", 0);
     let seen = status(&site);
     assert_eq!((&seen["stage"], &seen["interrupted"], &seen["lock"]), (&json!("staged"), &json!(null), &json!(null)));
@@ -211,4 +215,7 @@ fn an_unfinished_copy_of_the_journal_says_nothing_but_what_the_hosts_say_and_how
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("staged") && !text.contains("next bg"), "{text}");
+    let found = desk::json(&site, "check --hosts", 1);
+    assert_eq!((&found["findings"][0]["role"], &found["findings"][1]), (&json!("journal"), &json!(null)), "{found:#}");
+    assert!(found["findings"][0]["message"].as_str().unwrap().contains("is closed"), "{found:#}");
 }

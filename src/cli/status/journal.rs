@@ -70,7 +70,7 @@ pub struct Journal {
     pub queue: Queue,
     /// What is wrong with it, in words.
     pub problem: Option<String>,
-    /// What to do about that: a sentence without its full stop.
+    /// What to do about that, as a hint.
     pub hint: Option<String>,
     /// Where the site went, when it is closed.
     pub moved: Option<Moved>,
@@ -95,14 +95,14 @@ impl Journal {
     /// The same once a host was seen to have what this one does not hold, as a command's refusal says it.
     pub fn outdated(self, refusal: &Failure) -> Journal {
         let problem = refusal.message.trim_end_matches(UNTOUCHED).to_owned();
-        let hint = sentence(refusal.hint.as_deref().unwrap_or("use the newest copy of the journal"));
-        Journal::blind(Blind::Outdated, self.queue, problem, hint)
+        let hint = refusal.hint.as_deref().unwrap_or("use the newest copy of the journal");
+        Journal::blind(Blind::Outdated, self.queue, problem, hint.to_owned())
     }
 
     /// What that means and what to do, as sentences without the last full stop.
     pub fn then(&self) -> Option<String> {
-        let hint = self.hint.as_ref()?;
-        Some(if self.blind == Some(Blind::Unreadable) { format!("{UNTIL_IT_CAN}. {hint}") } else { hint.clone() })
+        let hint = sentence(self.hint.as_ref()?);
+        Some(if self.blind == Some(Blind::Unreadable) { format!("{UNTIL_IT_CAN}. {hint}") } else { hint })
     }
 }
 
@@ -110,14 +110,14 @@ impl Journal {
 pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> Journal {
     let problem = |error: &OpenError| error.to_string().trim_end_matches(UNTOUCHED).to_owned();
     let unread = |queue, error: OpenError| {
-        Journal::blind(Blind::Unreadable, queue, problem(&error), sentence(unread_hint(&error)))
+        Journal::blind(Blind::Unreadable, queue, problem(&error), unread_hint(&error).to_owned())
     };
     let (queue, bytes) = match timeout(bound, store.look()).await {
         Ok(Ok(looked)) => looked,
         Ok(Err(error)) => return unread(Queue::default(), error.into()),
         Err(_) => {
             let problem = format!("the journal `{}` was not read within {} s", store.name(), bound.as_secs());
-            let hint = "See to where it is, and to the line to it".to_owned();
+            let hint = "see to where it is, and to the line to it".to_owned();
             return Journal::blind(Blind::Unreadable, Queue::default(), problem, hint);
         }
     };
@@ -130,7 +130,7 @@ pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> J
     };
     if let Some(moved) = records.state.moved {
         // It says how the site stood when it was closed, and not how it stands.
-        let hint = sentence(&follow(&moved, &by().host));
+        let hint = follow(&moved, &by().host);
         let closed = Journal::blind(Blind::Moved, queue, words::moved(&moved), hint);
         return Journal { moved: Some(moved), ..closed };
     }
@@ -143,14 +143,14 @@ pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> J
     }
 }
 
-/// What leads on from an unfinished copy, as a sentence without its full stop.
+/// What leads on from an unfinished copy, as a hint.
 fn finishes(hold: &Hold, to: &JournalLocation) -> String {
     if hold.is_unreadable() {
-        return sentence(UNREADABLE_HOLD);
+        return UNREADABLE_HOLD.to_owned();
     }
     let from = hold.copy_of.as_deref().unwrap_or_default();
     format!(
-        "The site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \
+        "the site's journal still is {}, unless that one says that it is closed, and the site goes on serving what the \
          balancers say. `bg journal copy {from} {to}` again finishes the copy",
         words::place(from, &hold.by)
     )

@@ -1,7 +1,7 @@
 //! `status`: where the site stands. Reads the journal without its lock, and asks every host.
 
 mod ask;
-mod journal;
+pub mod journal;
 mod lock;
 mod recent;
 mod report;

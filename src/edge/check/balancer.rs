@@ -8,8 +8,9 @@ use bluegreen_core::{
 
 use super::{Checking, Finding, HostReport, Next};
 use crate::edge::{
-    balancer::{Balancers, ConfFile, Current, Disk, Look, Presence, Standing},
+    balancer::{Balancers, ConfFile, Current, Disk, Look, Presence, Standing, TrafficSeen},
     host::Run,
+    world::newer_copy,
 };
 
 const READY: &str = include_str!("ready.sh");
@@ -20,8 +21,7 @@ const FREE_INODES: u64 = 20_000;
 
 impl Checking<'_> {
     pub(super) async fn balancer(&self, balancers: &Balancers, host: String) -> HostReport {
-        let role = "balancer".to_owned();
-        let mut report = HostReport { host: host.clone(), role, findings: Vec::new(), well: Vec::new() };
+        let mut report = HostReport::new(&host, "balancer");
         let look = match self.ready(&host, &mut report).await {
             true => balancers.look(&host).await,
             false => return report,
@@ -61,7 +61,6 @@ impl Checking<'_> {
     }
 
     fn files(&self, look: &Look, report: &mut HostReport) {
-        let setup = self.state.stage.is_none();
         let dir = self.inventory.balancer(&look.host).map(|b| b.dir.clone()).unwrap_or_default();
         let mut found = Vec::new();
         if let Some(closed) = &look.closed {
@@ -75,16 +74,22 @@ impl Checking<'_> {
                 found.push(Finding::new(format!("`{dir}` cannot be read"), "Give the login user the right to read it"));
             }
             Presence::Absent => {
-                let (fix, next) = match setup {
-                    true => ("`bg setup` makes it", Next::Setup),
-                    false => ("`bg sync` makes it again", Next::Mend),
+                let (fix, next) = match (self.is_before_setup(), self.state) {
+                    (true, _) => ("`bg setup` makes it", Next::Setup),
+                    (_, Some(_)) => ("`bg sync` makes it again", Next::Mend),
+                    (_, None) => ("With the site's journal `bg sync` makes it again", Next::Mend),
                 };
                 found.push(Finding::new(format!("`{dir}` is not there"), fix).then(next));
             }
             Presence::Present => found.extend(self.contents(look, &dir)),
         }
+        let journal = self.state.and_then(|state| Some((state.journal.as_deref()?, state.generation)));
+        report.newer = journal.and_then(|(journal, highest)| newer_copy(look, journal, highest));
         if found.is_empty() {
-            report.well.push(format!("`{dir}` as the journal says"));
+            report.well.push(match self.state {
+                Some(_) => format!("`{dir}` as the journal says"),
+                None => format!("`{dir}`"),
+            });
         }
         report.findings.extend(found);
     }
@@ -96,20 +101,28 @@ impl Checking<'_> {
             let message = format!("`{dir}/live` belongs to `{owner}`, and bg logs in as `{}`", look.user);
             found.push(Finding::new(message, format!("Run there as root: chown -R {} {dir}/live", look.user)));
         }
-        if self.state.journal.is_some() && self.state.revision > 0 {
-            let differences = conf_differences(self.inventory, self.templates, self.state.revision, look);
+        if let Some(state) = self.state.filter(|state| state.journal.is_some() && state.revision > 0) {
+            let differences = conf_differences(self.inventory, self.templates, state.revision, look);
             let fix = "`bg sync` writes it again";
             found.extend(differences.into_iter().map(|message| Finding::new(message, fix)));
         }
-        let journal = self.state.journal.as_deref().unwrap_or_default();
-        let sync = "`bg sync` writes it again";
+        let journal = match (self.state, &look.traffic) {
+            (Some(state), _) => state.journal.as_deref().unwrap_or_default(),
+            // Whose it is to be is not known.
+            (None, TrafficSeen::Said(said)) => &said.journal,
+            (None, _) => "",
+        };
+        let sync = match self.state {
+            Some(_) => "`bg sync` writes it again",
+            None => "With the site's journal `bg sync` writes it again",
+        };
         match look.standing(journal) {
             Standing::Foreign { journal, generation } => {
                 let message = format!("its traffic tree (generation {generation}) is of another journal, `{journal}`");
                 let fix = "Use the journal that it was made with; bg does not overwrite it";
                 found.push(Finding::new(message, fix).then(Next::Journal));
             }
-            Standing::Nothing if self.state.stage.is_some() => {
+            Standing::Nothing if self.state.is_some_and(|state| state.stage.is_some()) => {
                 found.push(Finding::new("it has no traffic tree, so all its traffic goes to blue", sync));
             }
             Standing::Drifted { why, .. } | Standing::Damaged { why, .. } => found.push(Finding::new(why, sync)),
@@ -126,14 +139,14 @@ impl Checking<'_> {
         let wired = !wiring.findings.iter().any(|finding| finding.bypass);
         let findings = wiring.findings.into_iter();
         let before = report.findings.len();
-        let next = if self.state.stage.is_none() { Next::Setup } else { Next::Mend };
+        let next = if self.is_before_setup() { Next::Setup } else { Next::Mend };
         report.findings.extend(findings.map(|finding| {
             Finding::new(format!("{}:{}: {}", finding.file, finding.line, finding.message), finding.fix).then(next)
         }));
         if report.findings.len() == before {
             report.well.push("nginx's wiring".to_owned());
         }
-        if wired && self.state.stage.is_some() {
+        if wired && !self.is_before_setup() {
             self.answers(balancers, look, report).await;
         }
     }
@@ -152,7 +165,10 @@ impl Checking<'_> {
             Current::Generation(number) if look.disk != Disk::Missing => Some(number),
             _ => None,
         };
-        match answered((answer.generation, on_disk), (answer.revision, self.state.revision)) {
+        match answered(
+            (answer.generation, on_disk),
+            (answer.revision, self.state.map_or(answer.revision, |state| state.revision)),
+        ) {
             Ok(well) => report.well.extend(well),
             Err(finding) => report.findings.push(finding),
         }

@@ -14,6 +14,7 @@ use super::{
     balancer::Balancers,
     host::{Hosts, fan_out},
 };
+use crate::engine::Failure;
 
 /// What comes next after a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,14 @@ pub struct HostReport {
     pub findings: Vec<Finding>,
     /// What was looked at and is well, in a few words each.
     pub well: Vec<String>,
+    /// The refusal of an outdated copy of the journal, when this host has seen what the journal does not hold.
+    pub newer: Option<Failure>,
+}
+
+impl HostReport {
+    fn new(host: &str, role: impl Into<String>) -> HostReport {
+        HostReport { host: host.to_owned(), role: role.into(), findings: Vec::new(), well: Vec::new(), newer: None }
+    }
 }
 
 /// What to check, and what is expected there.
@@ -66,13 +75,18 @@ pub struct Checking<'a> {
     pub inventory: &'a Arc<Inventory>,
     /// What its balancers' files are rendered from.
     pub templates: &'a Templates,
-    /// Where the journal says that the site stands.
-    pub state: &'a State,
+    /// Where the journal says that the site stands; `None`: it does not say it, and what depends on that is not asked.
+    pub state: Option<&'a State>,
     /// The hosts.
     pub hosts: &'a Hosts,
 }
 
 impl Checking<'_> {
+    /// Whether nothing needs to serve yet.
+    fn is_before_setup(&self) -> bool {
+        self.state.is_some_and(|state| state.stage.is_none())
+    }
+
     /// Every host of the inventory, balancers first; all are asked at once, as many as `[ssh] parallel` allows.
     pub async fn all(&self) -> Vec<HostReport> {
         let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());

@@ -8,7 +8,8 @@ use bluegreen_core::{
 use super::{Checking, Finding, HostReport, Next};
 use crate::edge::{
     health::{self, Depth, Probe, Verdict},
-    server::{self, Bounds, Seen},
+    server::{self, Bounds, Fence, Seen},
+    world::overtaken,
 };
 
 /// Below this hardly any release can be unpacked beside the running one.
@@ -16,11 +17,12 @@ const FREE_BYTES: u64 = 256 << 20;
 
 impl Checking<'_> {
     pub(super) async fn server(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> HostReport {
-        let role = format!("{}/{half}", pool.name);
-        let mut report = HostReport { host: place.host.clone(), role, findings: Vec::new(), well: Vec::new() };
+        let mut report = HostReport::new(&place.host, format!("{}/{half}", pool.name));
         match server::look(self.hosts, place, &Bounds::default()).await {
             Ok(seen) => {
                 report.findings = self.lacks(pool, place, &seen);
+                let known = self.state.zip(seen.fence.as_ref());
+                report.newer = known.and_then(|(state, fence)| overtaken(&place.host, fence, state));
                 if report.findings.is_empty() {
                     report.well.push("answers; rights, tools and disk".to_owned());
                 }
@@ -31,7 +33,7 @@ impl Checking<'_> {
             }
         }
         // Before setup nothing needs to run there.
-        if self.state.stage.is_some() && !viewpoints.is_empty() {
+        if !self.is_before_setup() && !viewpoints.is_empty() {
             match self.health(viewpoints, half, pool, place).await {
                 Ok(()) => report.well.push("healthy".to_owned()),
                 Err(why) => report.findings.push(Finding::new(why, "See the application's own log there")),
@@ -58,8 +60,8 @@ impl Checking<'_> {
             let message = format!("only {} MiB are free at `{}`", free >> 20, place.root);
             found.push(Finding::new(message, "Make room there"));
         }
-        let journal = self.state.journal.as_deref();
-        if let Some(fence) = seen.fence.as_ref().filter(|fence| Some(fence.journal.as_str()) != journal) {
+        let is_other = |fence: &&Fence| self.state.is_some_and(|state| state.journal.as_ref() != Some(&fence.journal));
+        if let Some(fence) = seen.fence.as_ref().filter(is_other) {
             let message = format!("`{}` belongs to another journal, `{}`", place.root, fence.journal);
             let fix = "Use the journal that it was installed with, or another root";
             found.push(Finding::new(message, fix).then(Next::Journal));
@@ -68,7 +70,7 @@ impl Checking<'_> {
     }
 
     async fn health(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Result<(), String> {
-        let release = self.state.release(half).and_then(|version| self.state.releases.get(&version));
+        let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
         let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
         let probe = health::for_place(&self.inventory.site, pool, half, place, release)
             .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));
