@@ -15,6 +15,13 @@ gen=$live/gen
 # Unpacked before the lock is taken: a slow line must not hold others up.
 tmp=$gen/.tmp-$$-$(date +%s)
 for_now "$tmp"
+# Its lock says that it is somebody's; another run may have taken it for nobody's until here.
+exec 8<"$tmp"
+flock 8
+if [ ! -d "$tmp" ]; then
+    printf 'the directory %s was removed\n' "$tmp" >&2
+    exit 1
+fi
 tar -x -f - --no-same-owner --no-same-permissions -C "$tmp"
 # Whatever modes arrived and whatever the umask is; directories that cannot be entered first.
 chmod -R u+rwX "$tmp"
@@ -90,14 +97,9 @@ for n in $(find "$gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*'
         away "$gen/$n" || :
     fi
 done
-# What killed runs left behind: of a process that is gone, or very old where processes are hidden from one another.
-for rest in "$gen"/.tmp-*; do
-    pid=${rest#"$gen"/.tmp-}
-    if [ -d "/proc/${pid%%-*}" ] || [ ! -d "/proc/$$" ]; then
-        find "$rest" -maxdepth 0 -mmin +60 -exec rm -rf {} + 2>/dev/null || :
-    else
-        rm -rf "$rest" || :
-    fi
+# What killed runs left behind: nobody has its lock.
+for dead in "$gen"/.tmp-*; do
+    [ "$dead" = "$tmp" ] || [ ! -d "$dead" ] || flock -n "$dead" rm -rf "$dead" || :
 done
 printf 'current %s\n' "$current"
 printf 'done\n'
