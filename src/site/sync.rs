@@ -74,7 +74,8 @@ impl Site {
         if let Some(open) = &state.open
             && !matches!(open.command, Command::Sync { .. })
         {
-            let message = format!("`{}` was interrupted, so `sync` was refused", open.command.as_str());
+            let message =
+                format!("`{}` was interrupted, so `sync` was refused. Nothing was touched", open.command.as_str());
             return Err(refused_here(message, state));
         }
         if state.digest.as_deref() == Some(self.inventory.digest().as_str()) {

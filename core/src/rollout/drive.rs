@@ -93,6 +93,10 @@ impl State {
             // The journal says so, and a command was interrupted that was about to change it: the way back ends that
             // command, and every balancer is seen to be on blue.
             Transition::Already if is_open && verb.leads_back() => Transition::To(stage),
+            // Not by the command that the table names: it is the open one, or must wait for that.
+            Transition::Refused(_) if is_open && (verb, stage) == (Verb::CanaryOff, Stage::Restoring) => {
+                Transition::Refused(Refusal { verb, stage, why: "blue is being upgraded: `resume` or `abort`" })
+            }
             cell => cell,
         };
         match self.refused_without_new_release(verb, stage) {

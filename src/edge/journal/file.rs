@@ -24,6 +24,9 @@ const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 const QUEUE: &str = "queue";
 const HOLD: &str = "hold.json";
+/// What is not whole yet.
+const NEW_HOLD: &str = ".hold";
+const NEW_TICKET: &str = ".new";
 /// The highest number of ten digits.
 const LAST_TICKET: u64 = 9_999_999_999;
 
@@ -64,6 +67,18 @@ fn open_private(path: &Path, flags: OFlag) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     regular(options.custom_flags((OFlag::O_NONBLOCK | flags).bits()).open(path)?)
+}
+
+/// What `write` makes of a new file at `path`, and nothing there when it fails. Only for who has the right to change the
+/// queue: the name is always the same.
+fn write_new<T>(path: &Path, write: impl FnOnce(&Path, File) -> io::Result<T>) -> io::Result<T> {
+    let _ = fs::remove_file(path);
+    let written = open_private(path, OFlag::O_NOFOLLOW).and_then(|file| write(path, file));
+    if written.is_err() {
+        // Best effort: the next one begins with it too.
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 fn open_for_reading(path: &Path) -> io::Result<File> {
@@ -156,18 +171,15 @@ impl FileStore {
             return Err(StoreError::Failed(why));
         }
         let path = self.dir.join(QUEUE).join(format!("{next:010}.json"));
-        let new = self.dir.join(QUEUE).join(".new");
         // Locked before it has its name: nobody may see it and take it for dead.
-        let write = || -> io::Result<Flock<File>> {
-            let _ = fs::remove_file(&new);
-            let mut file = open_private(&new, OFlag::O_NOFOLLOW)?;
+        let written = write_new(&self.dir.join(QUEUE).join(NEW_TICKET), |new, mut file| {
             file.write_all(serde_json::to_string(ticket)?.as_bytes())?;
             let lock =
                 Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
-            fs::rename(&new, &path)?;
+            fs::rename(new, &path)?;
             Ok(lock)
-        };
-        let lock = write().map_err(failed(&path, "created"))?;
+        });
+        let lock = written.map_err(failed(&path, "created"))?;
         Ok((path, lock))
     }
 
@@ -183,11 +195,19 @@ impl FileStore {
     }
 
     fn write_hold(&self, hold: &Hold) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(serde_json::to_string(hold)?.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(self.dir.join(HOLD))?;
+        write_new(&self.dir.join(NEW_HOLD), |new, mut file| {
+            file.write_all(serde_json::to_string(hold)?.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(new, self.dir.join(HOLD))
+        })?;
         File::open(&self.dir)?.sync_all()
+    }
+
+    /// That the directory went while this command held something in it: no lease is over then, and nobody else has the lock.
+    fn gone(&self) -> Option<String> {
+        (!self.dir.exists()).then(|| {
+            format!("its directory `{}` is gone: moved or deleted while this command was under way", self.dir.display())
+        })
     }
 
     /// Takes `lock` and opens the journal, which is made when it is missing.
@@ -271,6 +291,9 @@ impl Store for FileStore {
 
     async fn queue(&self) -> Result<Queue, StoreError> {
         let ours = self.ours().ticket.as_ref().map(|(path, ..)| path.clone());
+        if let Some(gone) = ours.as_ref().and_then(|_| self.gone()) {
+            return Err(StoreError::Failed(format!("the journal `{}` cannot be read: {gone}", self.name)));
+        }
         let mut tickets = Vec::new();
         for path in self.tickets()? {
             // Our own is held by this very process, which a second look at it could not tell.
@@ -319,7 +342,7 @@ impl Store for FileStore {
             return Err(lost(&self.name));
         };
         if !is_same(path, ticket) {
-            return Err(lost(&self.name));
+            return Err(self.gone().map_or_else(|| lost(&self.name), StoreError::Conflict));
         }
         unchanged(&self.journal(), file, end)?;
         let newline = if end.unterminated { "\n" } else { "" };

@@ -154,6 +154,8 @@ fn limited(site: &Playground, words: &str, bytes: usize, is_told: bool) -> Ran {
 #[track_caller]
 fn still_interrupted(site: &Site) {
     let before = journal(&site.pg);
+    let ran = site.first.expect(&site.pg, "sync", 3);
+    assert!(ran.stderr.contains("`flip` was interrupted") && ran.stderr.contains("Nothing was touched"), "{ran}");
     for words in ["flip --back", "abort", "resume"] {
         let ran = limited(&site.pg, words, before.len() + 40, true);
         ran.expect(5);
@@ -228,6 +230,11 @@ fn a_disk_without_a_byte_left_refuses_a_command_before_anything() {
     assert!(is_full, "a disk of 256 KiB has room for a file as large");
     let ran = site.first.bg(&site.pg, "flip");
     assert!(matches!(ran.code, Some(1 | 3)) && ran.stderr.contains("No space left on device"), "{ran}");
+    let ran = site.first.expect(&site.pg, "lock --why a.word", 1);
+    let is_clear = ran.stderr.contains("hold.json` could not be written: No space left on device");
+    assert!(is_clear && !ran.stderr.contains(".tmp"), "{ran}");
+    let half_made = [".bg/shop/queue/.new", ".bg/shop/.hold"].map(|path| site.pg.dir().join(path).exists());
+    assert_eq!(half_made, [false; 2]);
     assert_eq!(journal(&site.pg), whole);
     assert_eq!(status(&site.pg)["stage"], "staged");
     fs::remove_file(filler).unwrap();

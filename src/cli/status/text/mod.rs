@@ -234,8 +234,7 @@ fn recent(report: &Report, zone: &TimeZone) -> Vec<String> {
         return Vec::new();
     }
     let earlier = report.recent.len().saturating_sub(SHOWN);
-    let more = if earlier > 0 { format!(" (and {earlier} changes before)") } else { String::new() };
-    let mut lines = vec![format!("last hour{more}")];
+    let mut lines = vec![format!("last hour{}", and_before(earlier))];
     for change in report.recent.iter().skip(earlier) {
         let at = change.at.parse::<Timestamp>().ok();
         let at = at.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string());
@@ -246,4 +245,20 @@ fn recent(report: &Report, zone: &TimeZone) -> Vec<String> {
         }
     }
     lines
+}
+
+fn and_before(changes: usize) -> String {
+    match changes {
+        0 => String::new(),
+        1 => " (and 1 change before)".to_owned(),
+        _ => format!(" (and {changes} changes before)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_change_is_not_told_as_several() {
+        assert_eq!([0, 1, 2].map(super::and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
+    }
 }

@@ -169,6 +169,25 @@ async fn without_its_ticket_a_command_appends_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_directory_that_went_under_a_command_is_called_gone_and_no_lease_is_blamed() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("shop");
+    let store = store(&dir);
+    let mut journal = open(&store, "sync").await.unwrap();
+    journal.append(created()).await.unwrap();
+    fs::rename(&dir, home.path().join("elsewhere")).unwrap();
+    let said = format!("directory `{}` is gone", dir.display());
+    let appending = journal.append(synced(1)).await.unwrap_err().to_string();
+    let waiting = store.queue().await.unwrap_err().to_string();
+    for error in [appending, waiting] {
+        assert!(error.contains(&said) && !error.contains("lease"), "{error}");
+    }
+    assert!(!dir.exists());
+    fs::rename(home.path().join("elsewhere"), &dir).unwrap();
+    journal.append(synced(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_file_holds_nobody_up_and_a_strange_ticket_counts_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());

@@ -32,5 +32,8 @@ lock_queue() {
 }
 # Input, as a file with all of it or not at all, onto the disk.
 write_new() {
-    complaint=$( (rm -f "$1" && dd of="$1" conv=excl,fsync status=none) 2>&1 ) || stop unwritable "$complaint"
+    complaint=$( (rm -f "$1" && dd of="$1" conv=excl,fsync status=none) 2>&1 ) || {
+        rm -f "$1"
+        stop unwritable "$complaint"
+    }
 }
