@@ -152,7 +152,7 @@ pub enum Cmd {
     ///
     /// Only reads: it can be run at any time, also beside another command.
     #[command(
-        after_help = "Example:\n  bg status --watch\n\nExit codes: 0 done · 1 the journal cannot be read · 2 usage or inventory wrong · 130 Ctrl-C"
+        after_help = "Example:\n  bg status --watch\n\nExit codes: 0 done · 1 the journal cannot be read, or is lost · 2 usage or inventory wrong · 130 Ctrl-C"
     )]
     Status {
         /// Draw it again every two seconds, until Ctrl-C

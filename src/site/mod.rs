@@ -29,6 +29,7 @@ use nix::unistd::{Uid, User, gethostname};
 
 pub use asked::{Asked, Move};
 pub use lock::{UNREADABLE_HOLD, follow, unread_hint};
+pub use preflight::{other_inventory, sync_takes_over};
 pub use release::Wanted;
 pub use revert::{said_back, went_back};
 

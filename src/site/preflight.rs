@@ -2,6 +2,7 @@
 
 use bluegreen_core::{
     Half,
+    inventory::Inventory,
     rollout::{Command, OpenCommand, Stage, State},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Every host of the inventory, one line each: what only a later version of bg lets change.
-pub(super) fn host_lines(inventory: &bluegreen_core::inventory::Inventory) -> Vec<String> {
+pub(super) fn host_lines(inventory: &Inventory) -> Vec<String> {
     let balancers = inventory.balancers.iter().map(|b| format!("balancer {} {}", b.host, b.dir));
     let places = Half::ALL.into_iter().flat_map(|half| {
         inventory.places(half).map(move |(pool, place)| {
@@ -25,6 +26,46 @@ pub(super) fn host_lines(inventory: &bluegreen_core::inventory::Inventory) -> Ve
         })
     });
     balancers.chain(places).collect()
+}
+
+/// Whether `sync` takes over what `inventory` says: in a rollout, over an interrupted command and with other hosts it does not.
+pub fn sync_takes_over(state: &State, inventory: &Inventory) -> bool {
+    let is_free = state.open.as_ref().is_none_or(|open| matches!(open.command, Command::Sync { .. }));
+    state.stage == Some(Stage::Balanced) && is_free && !has_other_hosts(state, inventory)
+}
+
+fn has_other_hosts(state: &State, inventory: &Inventory) -> bool {
+    let now = host_lines(inventory);
+    state.hosts.iter().any(|line| !now.contains(line)) || now.iter().any(|line| !state.hosts.contains(line))
+}
+
+/// Why every command but `sync` is refused with `inventory`, and what to do; `None`: it is the one that the site runs with.
+pub fn other_inventory(state: &State, inventory: &Inventory) -> Option<(&'static str, &'static str)> {
+    let digest = inventory.digest();
+    if state.knows_inventory(&digest) {
+        return None;
+    }
+    let is_old = state.digests.contains(&digest);
+    let message = match state.stage {
+        None => "the inventory's hosts, upstreams, segments or canary key were changed since the setup began",
+        Some(_) if is_old => {
+            "this inventory is probably an outdated copy: the journal has known it, and a newer one since"
+        }
+        Some(_) => "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with",
+    };
+    let takes_over = sync_takes_over(state, inventory);
+    let hint = match state.stage {
+        None => "`bg setup` again begins with the inventory as it is now",
+        Some(_) if takes_over && is_old => {
+            "use the newest inventory; if this one is meant, `bg sync` makes it so again"
+        }
+        Some(_) if takes_over => "`bg sync` brings the balancers up to it, or take the change back",
+        Some(Stage::Balanced) if state.open.is_none() => {
+            "take the change back: it names other hosts, which this version of bg cannot take over"
+        }
+        Some(_) => "take the change back for this rollout; `bg sync` takes it over once the site is balanced",
+    };
+    Some((message, hint))
 }
 
 impl Site {
@@ -65,29 +106,10 @@ impl Site {
     }
 
     pub(super) fn same_digest(&self, state: &State) -> Result<(), Outcome> {
-        let digest = self.inventory.digest();
-        if state.digest.as_ref().is_none_or(|known| *known == digest) {
-            return Ok(());
+        match other_inventory(state, &self.inventory) {
+            Some((message, hint)) => Err(refused(format!("{message}. Nothing was touched"), hint)),
+            None => Ok(()),
         }
-        let is_old = state.digests.contains(&digest);
-        let message = match state.stage {
-            None => "the inventory's hosts, upstreams, segments or canary key were changed since the setup began",
-            Some(_) if is_old => {
-                "this inventory is probably an outdated copy: the journal has known it, and a newer one since"
-            }
-            Some(_) => {
-                "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with"
-            }
-        };
-        let hint = match state.stage {
-            None => "`bg setup` again begins with the inventory as it is now",
-            Some(Stage::Balanced) if is_old => {
-                "use the newest inventory; if this one is meant, `bg sync` makes it so again"
-            }
-            Some(Stage::Balanced) => "`bg sync` brings the balancers up to it, or take the change back",
-            Some(_) => "take the change back for this rollout; `bg sync` takes it over once the site is balanced",
-        };
-        Err(refused(format!("{message}. Nothing was touched"), hint))
     }
 
     /// Trees and markers of another journal, named before a new journal is begun.

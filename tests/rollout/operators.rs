@@ -181,11 +181,11 @@ fn without_the_journal_everything_is_refused_and_names_whose_hosts_these_are() {
         }
         untouched(&site, &before, &ran);
     }
-    let seen = status(&site);
+    let seen: Value = serde_json::from_str(&bg(&site, "status --json", 1).stdout).unwrap();
     assert_eq!((&seen["stage"], &seen["next"]), (&Value::Null, &json!([])), "{seen:#}");
     assert!(seen["balancers"][0]["generation"].is_u64(), "{seen:#}");
     assert_eq!(seen["pools"]["web"]["green"][0]["release"], "v2", "{seen:#}");
-    let text = bg(&site, "status", 0).stdout;
+    let text = bg(&site, "status", 1).stdout;
     assert!(text.contains(&id) && text.contains("journal: "), "{text}");
 }
 
@@ -262,7 +262,10 @@ fn what_the_inventory_says_of_traffic_changes_only_while_balanced() {
         untouched(&site, &before, &ran);
     }
     bg(&site, "check", 0);
-    assert_eq!(status(&site)["stage"], "canary");
+    let seen = status(&site);
+    assert_eq!((&seen["stage"], &seen["next"]), (&json!("canary"), &json!([])), "{seen:#}");
+    let text = bg(&site, "status", 0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Take the change back for this rollout"), "{text}");
     // How servers are deployed and asked is read at each command.
     site.write_inventory(&old.replace("within = \"8s\"", "within = \"9s\"").replace("keep = 3", "keep = 4")).unwrap();
     bg(&site, "canary mobile=60%", 0);
@@ -272,6 +275,10 @@ fn what_the_inventory_says_of_traffic_changes_only_while_balanced() {
     site.write_inventory(&new).unwrap();
     let ran = bg(&site, "deploy --release v1", 3);
     assert!(ran.stderr.contains("`bg sync`"), "{ran}");
+    assert_eq!(status(&site)["next"], json!(["sync"]));
+    site.write_inventory(&new.replace("\"web2\"", "\"web9\"")).unwrap();
+    assert_eq!(status(&site)["next"], json!([]), "other hosts are refused by sync too");
+    site.write_inventory(&new).unwrap();
     bg(&site, "sync", 0);
     assert_eq!(site.probe("lb2", "/state?at=mobile/00/00").unwrap().body.split(' ').nth(1), Some("2"));
     site.write_inventory(&old).unwrap();
@@ -281,6 +288,37 @@ fn what_the_inventory_says_of_traffic_changes_only_while_balanced() {
     assert!(ran.stderr.contains("- web/green web2") && ran.stderr.contains("+ web/green web9"), "{ran}");
     site.write_inventory(&new).unwrap();
     assert!(bg(&site, "sync", 0).stdout.contains("in sync already"));
+}
+
+#[test]
+fn with_a_changed_inventory_an_interrupted_command_has_no_way_on_but_to_take_the_change_back() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    bg(&site, "deploy --release v1", 0);
+    kill_at(&site, "flip", 1);
+    let old = fs::read_to_string(site.inventory_file()).unwrap();
+    site.write_inventory(&old.replace("|ipad", "|ipad|tablet")).unwrap();
+    let seen = status(&site);
+    assert_eq!((&seen["next"], &seen["interrupted"]["next"]), (&json!([]), &json!([])), "{seen:#}");
+    assert!(
+        seen["inventory_differs"].as_str().unwrap().contains("are not the ones that the site runs with"),
+        "{seen:#}"
+    );
+    let text = bg(&site, "status", 0).stdout;
+    assert!(
+        !text.contains("end it too") && !text.contains("\nnext") && text.contains("Take the change back"),
+        "{text}"
+    );
+    for words in CHANGES {
+        bg(&site, words, 3);
+    }
+    site.write_inventory(&old).unwrap();
+    let seen = status(&site);
+    assert_eq!((&seen["interrupted"]["next"], &seen["inventory_differs"]), (&json!(["resume", "abort"]), &Value::Null));
+    for verb in seen["next"].as_array().unwrap() {
+        bg(&site, &format!("{} --dry-run", verb.as_str().unwrap()), 0);
+    }
+    bg(&site, "flip --back", 0);
 }
 
 #[test]

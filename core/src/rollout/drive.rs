@@ -77,6 +77,11 @@ impl State {
         }
     }
 
+    /// Whether an inventory of this digest is the one that the site runs with; with another one only `sync` begins.
+    pub fn knows_inventory(&self, digest: &str) -> bool {
+        self.digest.as_deref().is_none_or(|known| known == digest)
+    }
+
     /// Every command of the table that would go through now, in its order.
     pub fn next_commands(&self) -> Vec<Verb> {
         let Some(stage) = self.stage else { return Vec::new() };

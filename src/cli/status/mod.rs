@@ -70,7 +70,11 @@ async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &H
         let report = report(located, store, hosts).await;
         let is_read = show(context, &report, watch);
         if !watch || !is_read {
-            return Some(if report.blind == Some(Blind::Unreadable) { Exit::Failed } else { Exit::Done });
+            return Some(if matches!(report.blind, Some(Blind::Unreadable | Blind::Lost)) {
+                Exit::Failed
+            } else {
+                Exit::Done
+            });
         }
         store.changed(PAUSE).await;
     }
@@ -94,7 +98,7 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
         // It was read again: what was expected of the hosts was not what it says.
         false => seeing.all(journal).await,
     };
-    let report = Report::new(&located.inventory.site, &located.name, journal, seen);
+    let report = Report::new(&located.inventory, &located.name, journal, seen);
     Report { revert, ..report }
 }
 

@@ -2,6 +2,7 @@
 
 use bluegreen_core::{
     half::Half,
+    inventory::Inventory,
     rollout::{Command, Stage, State, Verb, explain::Explained},
     traffic::Traffic,
 };
@@ -16,6 +17,7 @@ use super::{
     revert::Revert,
     serves,
 };
+use crate::site::{other_inventory, sync_takes_over};
 
 /// The document of `status --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -53,6 +55,8 @@ pub struct Report {
     pub journal: Option<String>,
     /// Where the site went, when this journal is closed: what the hosts say is no business of its then.
     pub moved: Option<Gone>,
+    /// Why every command but `sync` is refused with this inventory.
+    pub inventory_differs: Option<&'static str>,
     /// What changed in the last hour.
     pub recent: Vec<Change>,
     /// Why no journal says where the site stands, though the hosts may say something.
@@ -61,6 +65,9 @@ pub struct Report {
     /// For people: what that means for them, and what to do.
     #[serde(skip)]
     pub then: Option<String>,
+    /// For people: what to do about an inventory that differs.
+    #[serde(skip)]
+    pub inventory_then: Option<&'static str>,
     /// For people: the traffic in words.
     #[serde(skip)]
     pub traffic_words: Option<String>,
@@ -140,8 +147,9 @@ pub struct NotPutBack {
 
 impl Report {
     /// Puts together what the journal and the hosts say.
-    pub fn new(site: &str, inventory: &str, journal: Journal, seen: Seen) -> Report {
+    pub fn new(inventory: &Inventory, name: &str, journal: Journal, seen: Seen) -> Report {
         let then = journal.then();
+        let differs = journal.state.as_ref().and_then(|state| other_inventory(state, inventory));
         let state = journal.state.as_ref();
         let known = state.filter(|state| state.stage.is_some());
         let idle = journal.queue.tickets.is_empty();
@@ -159,8 +167,8 @@ impl Report {
             None => (None, String::new()),
         };
         Report {
-            site: site.to_owned(),
-            inventory: inventory.to_owned(),
+            site: inventory.site.clone(),
+            inventory: name.to_owned(),
             stage: state.and_then(|state| state.stage),
             rollout: state.and_then(|state| Some(format!("r{}", state.rollout.as_ref()?.number))),
             releases: Releases { blue: release(Half::Blue), green: release(Half::Green) },
@@ -170,14 +178,16 @@ impl Report {
             balancers: seen.balancers,
             lock: Lock::of(&journal.queue),
             frozen: None,
-            interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, seen.explained?)),
-            next: state.filter(|_| idle && !held && !is_lost).map(next).unwrap_or_default(),
+            interrupted: state.filter(|_| idle).and_then(|state| interrupted(state, inventory, seen.explained?)),
+            next: state.filter(|_| idle && !held && !is_lost).map(|state| next(state, inventory)).unwrap_or_default(),
             revert: None,
             blind,
             then,
             under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
             moved: journal.moved.as_ref().map(Gone::from),
+            inventory_differs: differs.map(|(why, _)| why),
+            inventory_then: differs.map(|(_, then)| then),
             recent: journal.recent,
         }
     }
@@ -226,9 +236,13 @@ fn release(state: Option<&State>, half: Half, pools: &[(String, PoolSeen)]) -> O
     }
 }
 
-fn interrupted(state: &State, explained: Explained) -> Option<Interrupted> {
+fn interrupted(state: &State, inventory: &Inventory, explained: Explained) -> Option<Interrupted> {
     let open = state.open.as_ref()?;
+    let is_other = !state.knows_inventory(&inventory.digest());
     let next: &[&str] = match open.command {
+        Command::Setup { .. } if is_other => &["setup"],
+        Command::Sync { .. } if is_other && sync_takes_over(state, inventory) => &["sync"],
+        _ if is_other => &[],
         Command::Setup { .. } => &["resume", "setup"],
         // Begun with an inventory that is not the journal's yet: nothing else takes it up.
         Command::Sync { .. } if state.digest.as_ref() != Some(&open.digest) => &["sync"],
@@ -265,9 +279,12 @@ impl Interrupted {
 }
 
 /// Every command that is neither refused nor done already.
-fn next(state: &State) -> Vec<String> {
+fn next(state: &State, inventory: &Inventory) -> Vec<String> {
     if state.stage.is_none() {
         return vec!["setup".to_owned()];
+    }
+    if !state.knows_inventory(&inventory.digest()) {
+        return sync_takes_over(state, inventory).then(|| "sync".to_owned()).into_iter().collect();
     }
     state.next_commands().into_iter().map(Verb::as_str).map(ToOwned::to_owned).collect()
 }

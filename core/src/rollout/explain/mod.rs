@@ -74,7 +74,7 @@ pub fn explain(state: &State, digest: &str, segments: &[String], seen: &Seen) ->
         found: found(state, seen),
         resume: state.resume_way(digest, &seen.balancers)?,
         abort: state.abort_way(digest, segments)?,
-        also: state.ends_it_too(),
+        also: if state.knows_inventory(digest) { state.ends_it_too() } else { Vec::new() },
         undo_failed,
         to_do,
     })

@@ -89,7 +89,7 @@ impl State {
 
     /// Every command refuses an inventory that is not the journal's.
     fn changed_inventory(&self, open: &OpenCommand, digest: &str) -> Option<String> {
-        if self.digest.as_deref().is_none_or(|known| known == digest) {
+        if self.knows_inventory(digest) {
             return None;
         }
         let instead = match open.command {

@@ -9,7 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{ask::PlaceSeen, journal::Blind, report::Report};
 use crate::{
     cli::screen::{Screen, wrapped},
-    engine::typed,
+    engine::{sentence, typed},
 };
 
 /// Changes of the last hour that are shown; JSON has all of them.
@@ -144,6 +144,10 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     if report.blind.is_none() {
         lines.extend(journal(report));
     }
+    if let Some(differs) = report.inventory_differs {
+        let said = format!("inventory: {differs}. {}.", sentence(report.inventory_then.unwrap_or_default()));
+        lines.extend(wrapped(&screen.named(&said), 78).iter().map(|line| screen.paint_out(line, "1;33")));
+    }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
         lines.extend(revert::block(revert, screen, Timestamp::now()));
@@ -192,7 +196,8 @@ fn next(report: &Report) -> Vec<String> {
     let others =
         report.next.iter().filter(|word| report.interrupted.as_ref().is_none_or(|open| !open.next.contains(word)));
     let is_armed = report.revert.as_ref().is_some_and(|revert| revert.went_back.is_none());
-    let confirm = (is_armed && report.interrupted.is_none() && report.under_way.is_none()).then_some("confirm");
+    let is_refused = report.interrupted.is_some() || report.under_way.is_some() || report.inventory_differs.is_some();
+    let confirm = (is_armed && !is_refused).then_some("confirm");
     let words: Vec<&str> = confirm.into_iter().chain(open.chain(others).map(String::as_str)).collect();
     if words.is_empty() {
         return Vec::new();
