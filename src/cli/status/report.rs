@@ -162,7 +162,7 @@ impl Report {
         let blind = journal.blind.or_else(|| is_lost.then_some(Blind::Lost));
         // Where nothing says what is intended, what is served is what the balancers say.
         let (shown, traffic_words) = match known {
-            Some(state) => (Some(state.wanted().clone()), state.wanted().to_string()),
+            Some(state) => (Some(state.wanted().clone()), serves::wanted(state, &seen.balancers)),
             None if blind.is_some() => serves::together(&seen.balancers),
             None => (None, String::new()),
         };

@@ -1,6 +1,6 @@
 //! What the balancers serve by their own trees: all that is known of the traffic while no journal says what is intended.
 
-use bluegreen_core::traffic::Traffic;
+use bluegreen_core::{rollout::State, traffic::Traffic};
 
 use super::ask::BalancerSeen;
 use crate::edge::balancer::{Current, Keeper, Look, Standing, TrafficSeen};
@@ -46,6 +46,16 @@ fn goes_back(look: &Look) -> Option<String> {
     Some(format!("; it goes back by itself {when}"))
 }
 
+/// What is wanted, in words; while a command is open, whether any balancer has it yet.
+pub fn wanted(state: &State, balancers: &[BalancerSeen]) -> String {
+    let wanted = state.wanted();
+    let mut said = balancers.iter().filter_map(|balancer| balancer.traffic.as_ref()).peekable();
+    if state.open.is_none() || said.peek().is_none() || said.any(|traffic| traffic == wanted) {
+        return wanted.to_string();
+    }
+    format!("wanted: {wanted}; no balancer that answers has it yet")
+}
+
 /// What all balancers serve, where each says the same; and that in words, or how far it is known.
 pub fn together(balancers: &[BalancerSeen]) -> (Option<Traffic>, String) {
     let said: Vec<&Traffic> = balancers.iter().filter_map(|balancer| balancer.traffic.as_ref()).collect();
@@ -66,7 +76,10 @@ pub fn together(balancers: &[BalancerSeen]) -> (Option<Traffic>, String) {
 
 #[cfg(test)]
 mod tests {
-    use bluegreen_core::half::Half;
+    use bluegreen_core::{
+        half::Half,
+        rollout::{By, Command, OpenCommand, Plan},
+    };
 
     use super::*;
 
@@ -94,6 +107,24 @@ mod tests {
             together(&[("lb1", both()), ("lb2", blue())]).1,
             "not the same on every balancer; each one's is below"
         );
+        let state = State { traffic: Traffic::Both, ..State::default() };
+        assert_eq!(wanted(&state, &[balancer("lb1", blue())]), "both halves", "no command is open: it is drift");
+        let open = OpenCommand {
+            command: Command::Flip { revert_after_ms: None },
+            plan: Plan { steps: Vec::new(), ends_rollout: false },
+            digest: String::new(),
+            done: 0,
+            step: None,
+            shift: None,
+            stage_before: None,
+            since: String::new(),
+            by: By { user: "anna".to_owned(), host: "desk".to_owned(), pid: 7 },
+        };
+        let state = State { open: Some(open), ..state };
+        let none = "wanted: both halves; no balancer that answers has it yet";
+        assert_eq!(wanted(&state, &[balancer("lb1", blue()), balancer("lb2", None)]), none);
+        assert_eq!(wanted(&state, &[balancer("lb1", blue()), balancer("lb2", both())]), "both halves");
+        assert_eq!(wanted(&state, &[balancer("lb1", None)]), "both halves", "nobody says anything else");
         assert_eq!(together(&[("lb1", None)]).1, "not known: no balancer says what it serves");
     }
 }

@@ -150,7 +150,8 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
-        lines.extend(revert::block(revert, screen, Timestamp::now()));
+        let open = report.interrupted.as_ref().map(|open| open.command.as_str());
+        lines.extend(revert::block(revert, open.filter(|command| *command != "confirm"), screen, Timestamp::now()));
     }
     if let Some(open) = &report.interrupted {
         lines.extend(interrupted::block(open, screen, zone));

@@ -12,13 +12,13 @@ use crate::{
     engine::clock,
 };
 
-/// What of it people read.
-pub fn block(revert: &Revert, screen: Screen, now: Timestamp) -> Vec<String> {
+/// What of it people read. `open`: the command that was interrupted; nothing is confirmed before it is finished.
+pub fn block(revert: &Revert, open: Option<&str>, screen: Screen, now: Timestamp) -> Vec<String> {
     let (title, hint) = match &revert.went_back {
         Some(said) => (format!("{said}."), after_one(revert)),
         None => {
             let at = revert.at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-            title(at, revert, now)
+            title(at, revert, open, now)
         }
     };
     let painted = |text: &str| wrapped(&screen.named(text), 78).into_iter().map(|line| screen.paint_out(&line, "1;33"));
@@ -41,12 +41,18 @@ fn after_one(revert: &Revert) -> Option<String> {
 }
 
 /// Before any is seen to have gone back; with what to do, when they should have.
-fn title(at: Option<Timestamp>, revert: &Revert, now: Timestamp) -> (String, Option<String>) {
-    let Some(at) = at else { return ("goes back by itself unless `bg confirm` comes before".to_owned(), None) };
+fn title(at: Option<Timestamp>, revert: &Revert, open: Option<&str>, now: Timestamp) -> (String, Option<String>) {
+    let unless = match open {
+        Some(command) => {
+            format!("where it was switched, unless `bg resume` finishes `{command}` and then `bg confirm` comes before")
+        }
+        None => "unless `bg confirm` comes before".to_owned(),
+    };
+    let Some(at) = at else { return (format!("goes back by itself {unless}"), None) };
     let left = at.duration_since(now);
     if left > SignedDuration::ZERO {
         let left = duration(left.unsigned_abs());
-        return (format!("goes back by itself at {} (in {left}) unless `bg confirm` comes before", clock(at)), None);
+        return (format!("goes back by itself at {} (in {left}) {unless}", clock(at)), None);
     }
     let is_any = |state: &str| revert.balancers.iter().any(|balancer| balancer.state == state);
     if is_any("armed") && left.as_secs() >= -LATE_S {
@@ -55,11 +61,15 @@ fn title(at: Option<Timestamp>, revert: &Revert, now: Timestamp) -> (String, Opt
     let ago = duration(left.unsigned_abs());
     let title =
         format!("was to go back by itself at {} ({ago} ago), and no balancer is known to have done it", clock(at));
-    let hint = "`bg confirm` keeps this traffic, `bg flip --back` takes all of it to blue; a balancer that gives no answer may have \
+    let keeps = if open.is_some() { "`bg resume`, and then `bg confirm`," } else { "`bg confirm`" };
+    let hint = "keeps this traffic, `bg flip --back` takes all of it to blue; a balancer that gives no answer may have \
                 gone back: bring it back first.";
     (
         title,
-        Some(if is_any("unknown") { hint.to_owned() } else { format!("{}.", hint.split(';').next().unwrap_or(hint)) }),
+        Some(match is_any("unknown") {
+            true => format!("{keeps} {hint}"),
+            false => format!("{keeps} {}.", hint.split(';').next().unwrap_or(hint)),
+        }),
     )
 }
 
@@ -84,13 +94,17 @@ mod tests {
     const AT: &str = "2026-01-01T12:00:00Z";
 
     fn shown(states: &[&'static str], seconds: i64, went_back: Option<&str>) -> String {
+        shown_while(None, states, seconds, went_back)
+    }
+
+    fn shown_while(open: Option<&str>, states: &[&'static str], seconds: i64, went_back: Option<&str>) -> String {
         let balancer =
             |(number, state): (usize, &&'static str)| BalancerRevert { host: format!("lb{}", number + 1), state };
         let balancers = states.iter().enumerate().map(balancer).collect();
         let went_back = went_back.map(ToOwned::to_owned);
         let revert = Revert { at: Some(AT.to_owned()), generation: 3, balancers, went_back };
         let now = AT.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds);
-        let lines = block(&revert, Screen::bare("bluegreen", false), now);
+        let lines = block(&revert, open, Screen::bare("bluegreen", false), now);
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
         lines.join("\n").split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -99,6 +113,10 @@ mod tests {
     fn a_time_that_is_over_is_told_as_such_with_what_to_do() {
         let before = shown(&["armed", "armed"], -90, None);
         assert!(before.contains("(in 90 s) unless `bluegreen confirm` comes before"), "{before}");
+        let open = shown_while(Some("flip"), &["armed", "not switched"], -90, None);
+        let said =
+            "where it was switched, unless `bluegreen resume` finishes `flip` and then `bluegreen confirm` comes";
+        assert!(open.contains(said), "{open}");
         let now = shown(&["armed", "armed"], 3, None);
         assert!(now.starts_with("its time is up (") && !now.contains("confirm"), "{now}");
         let over = shown(&["overdue", "overdue"], 300, None);
