@@ -4,34 +4,36 @@ set -eu
 dir=$1
 live=$dir/live
 
-# seen PATH: present, absent or unreadable (a directory above it may be closed to us).
-seen() {
+# see PATH: sets $seen to present, absent or unreadable (a directory above it may be closed to us).
+see() {
     if [ -r "$1" ]; then
-        printf 'present'
+        seen=present
     elif [ -e "$1" ] || [ -L "$1" ]; then
-        printf 'unreadable'
+        seen=unreadable
     else
         case $(ls -d -- "$1" 2>&1 || :) in
-            *'ermission denied'*) printf 'unreadable' ;;
-            *) printf 'absent' ;;
+            *'ermission denied'*) seen=unreadable ;;
+            *) seen=absent ;;
         esac
     fi
 }
 
 # file WORD PATH: presence, sha256 and first line (base64) of a file.
 file() {
-    state=$(seen "$2")
-    if [ "$state" = present ] && [ -f "$2" ]; then
-        sum=$(sha256sum <"$2" | cut -c 1-64)
-        printf '%s present %s %s\n' "$1" "$sum" "$(head -n 1 "$2" | head -c 4096 | base64 -w 0)"
+    see "$2"
+    if [ "$seen" = present ] && [ -f "$2" ]; then
+        sum=$(sha256sum <"$2")
+        printf '%s present %s %s\n' "$1" "${sum%% *}" "$(head -n 1 "$2" | head -c 4096 | base64 -w 0)"
     else
-        printf '%s %s\n' "$1" "$state"
+        printf '%s %s\n' "$1" "$seen"
     fi
 }
 
 printf 'user %s\n' "$(id -un 2>/dev/null || id -u)"
-printf 'dir %s\n' "$(seen "$dir")"
-printf 'lock %s\n' "$(seen "${dir%/*}/.lock")"
+see "$dir"
+printf 'dir %s\n' "$seen"
+see "${dir%/*}/.lock"
+printf 'lock %s\n' "$seen"
 # Workers need to search every directory on the way: the first one that is closed to others.
 set --
 at=$dir
@@ -49,14 +51,16 @@ done
 file http "$dir/http.conf"
 file server "$dir/server.conf"
 for part in live live/gen; do
-    printf '%s %s %s\n' "${part#live/}" "$(seen "$dir/$part")" "$(stat -c '%a %U' "$dir/$part" 2>/dev/null || :)"
+    see "$dir/$part"
+    printf '%s %s %s\n' "${part#live/}" "$seen" "$(stat -c '%a %U' "$dir/$part" 2>/dev/null || :)"
 done
 if [ -L "$live/current" ]; then
     printf 'current link %s\n' "$(readlink -n "$live/current" | base64 -w 0)"
 elif [ -e "$live/current" ]; then
     printf 'current other\n'
 else
-    printf 'current %s\n' "$(seen "$live/current")"
+    see "$live/current"
+    printf 'current %s\n' "$seen"
 fi
 if [ -d "$live/current" ]; then
     if [ -r "$live/current" ] && [ -x "$live/current" ]; then
@@ -64,11 +68,11 @@ if [ -d "$live/current" ]; then
     else
         printf 'tree unreadable\n'
     fi
-    traffic=$(seen "$live/current/traffic.json")
-    if [ "$traffic" = present ]; then
+    see "$live/current/traffic.json"
+    if [ "$seen" = present ]; then
         printf 'traffic present %s\n' "$(head -c 1000000 "$live/current/traffic.json" | base64 -w 0)"
     else
-        printf 'traffic %s\n' "$traffic"
+        printf 'traffic %s\n' "$seen"
     fi
 fi
 if [ -d "$live/gen" ]; then

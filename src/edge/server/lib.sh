@@ -29,12 +29,17 @@ on_exit() {
     status=${1:-$?}
     trap '' HUP INT TERM
     trap - EXIT
-    free=$(free_kib "$root")
-    cleanup
-    if [ "$status" != 0 ] && [ "$status" != 90 ] && [ "${free:-64}" -lt 64 ]; then
-        say stop full
-        exit 90
-    fi
+    case $status in
+        0 | 90) cleanup ;;
+        *)
+            free=$(free_kib "$root")
+            cleanup
+            if [ "${free:-64}" -lt 64 ]; then
+                say stop full
+                exit 90
+            fi
+            ;;
+    esac
     exit "$status"
 }
 trap on_exit EXIT
@@ -50,7 +55,13 @@ put() {
     mv -f "$1.tmp" "$1"
     flush "${1%/*}"
 }
-first_line() { if [ -f "$1" ]; then head -n 1 "$1"; fi; }
+# first_line FILE: read by the shell itself, for there are many. What is there and cannot be read is an error.
+first_line() {
+    first=
+    if [ ! -f "$1" ]; then return 0; fi
+    IFS= read -r first <"$1" || [ -n "$first" ] || { [ -r "$1" ] && [ ! -s "$1" ]; } || return 1
+    printf '%s\n' "$first"
+}
 
 read_fence() {
     fence_journal='' fence_epoch=-1

@@ -13,8 +13,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::desk::SOON;
 
-/// How often it is looked whether all has ended: a look reads all of /proc, which costs some milliseconds.
-const EVERY: Duration = Duration::from_millis(60);
+/// How often it is looked whether all has ended: a look reads all of /proc, which costs some milliseconds, and there are many.
+const EVERY: Duration = Duration::from_millis(150);
 
 /// Waits until nothing that a killed command began still runs or is locked, here or on a host. Returns how long after its
 /// death (the last append) that was seen.

@@ -37,8 +37,13 @@ fn killed_in_a_deploy_second_part() {
 }
 
 #[test]
-fn killed_in_a_deploy_out_of_a_canary() {
-    run(&DEPLOY_AGAIN, 0, 1);
+fn killed_in_a_deploy_out_of_a_canary_first_part() {
+    run(&DEPLOY_AGAIN, 0, 2);
+}
+
+#[test]
+fn killed_in_a_deploy_out_of_a_canary_second_part() {
+    run(&DEPLOY_AGAIN, 1, 2);
 }
 
 #[test]
@@ -112,8 +117,13 @@ fn killed_in_an_abort_out_of_restoring_fourth_part() {
 }
 
 #[test]
-fn killed_in_a_sync() {
-    run(&SYNC, 0, 1);
+fn killed_in_a_sync_first_part() {
+    run(&SYNC, 0, 2);
+}
+
+#[test]
+fn killed_in_a_sync_second_part() {
+    run(&SYNC, 1, 2);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
     site::Site,
     tally::{Tally, seed},
 };
-use crate::desk::{SOON, journal, journal_file, status};
+use crate::desk::{SOON, journal, journal_file, json, status};
 
 /// What is changed for all these; each is refused or goes on as the journal says.
 const CHANGES: [&str; 7] = ["deploy --release v2", "canary all=1%", "flip", "restore", "abort", "resume", "sync"];
@@ -122,7 +122,7 @@ fn an_empty_journal_and_one_from_the_future_are_refused() {
 
     fs::write(journal_file(&site.pg), "").unwrap();
     all_refused(&site, 3, &[&id]);
-    let seen = status(&site.pg);
+    let seen = json(&site.pg, "status", 1);
     assert_eq!((&seen["stage"], &seen["pools"]["web"]["blue"][0]["healthy"]), (&Value::Null, &true.into()), "{seen:#}");
 
     let mut next = decode(whole.lines().next_back().unwrap()).unwrap();
