@@ -34,7 +34,7 @@ deny: ## Bans, licenses and sources of all dependencies
 shellcheck: ## The scripts, those that run on hosts among them
 	sh scripts/shellcheck.sh
 
-soak: ## Every proof in its large size, about 20 minutes (SOAK_SECONDS, BG_SEED); prints a summary
+soak: ## Every proof in its large size, over an hour (SOAK_SECONDS, BG_SEED); prints a summary
 	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server \
 		ip=iproute2 iptables=iptables faketime=faketime openssl=openssl at=at
 	@CARGO="$(CARGO)" sh scripts/soak.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # soak.sh: every proof in its large size, one after the other, and a summary of what was met. Ends by itself: with
-# SOAK_SECONDS=240 (the default) after about 20 minutes on two cores. BG_SEED repeats a run; each part prints the seed it
+# SOAK_SECONDS=240 (the default) after about 70 minutes on two busy cores. BG_SEED repeats a run; each part prints the seed it
 # used.
 set -eu
 cd "$(dirname "$0")/.."

@@ -19,6 +19,8 @@ pub struct Row {
     pub start: Start,
     /// `NEW` stands for the label of the release that comes.
     pub words: &'static str,
+    /// Whether a command that has a row of its own is met a second time, from another stage or in another form.
+    pub is_extra: bool,
 }
 
 /// Where a row's command begins.
@@ -69,13 +71,17 @@ impl Drop for Here {
 pub fn run(row: &Row, part: usize, of: usize) {
     let (seed, mut tally) = (seed(), Tally::default());
     let is_whole = env::var("BG_MATRIX").is_ok_and(|word| word == "whole");
-    // A long row does with one balancer; what a second one adds is in the short rows.
-    let balancers = if is_whole || row.start != Start::Nothing && of == 1 { 2 } else { 1 };
+    // What a second balancer adds is in the short rows.
+    let is_short = row.start != Start::Nothing && of == 1 && !row.is_extra;
+    let balancers = if is_whole || is_short { 2 } else { 1 };
     let mut site = if row.start == Start::Nothing { Site::bare(balancers) } else { Site::serving(balancers) };
     let whole = uninterrupted(row, &mut site);
     every_step_has_both_points(&whole.entries);
     let small = skeleton(&site.pg);
-    for append in (1..=whole.entries.len()).skip(part).step_by(of) {
+    for (number, append) in (1..=whole.entries.len()).skip(part).step_by(of).enumerate() {
+        if row.is_extra && !is_whole && (seed as usize).wrapping_add(number) % 2 == 0 {
+            continue;
+        }
         let turn = (seed as usize).wrapping_add(append) % FOLLOWS.len();
         let follows = if is_whole { &FOLLOWS[..] } else { &FOLLOWS[turn..=turn] };
         for &follow in follows {

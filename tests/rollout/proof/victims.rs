@@ -1,6 +1,6 @@
 //! Not the command dies but what it works through, in the steps of every plan: its ssh, the shell that it began on a
 //! host, a balancer's nginx, a balancer's sshd. The command ends with a promised code; when the victim is back, going on
-//! ends where the undisturbed command did. The seed chooses every other step, and who dies in it; `BG_MATRIX=whole`: all in
+//! ends where the undisturbed command did. The seed chooses every third step, and who dies in it; `BG_MATRIX=whole`: all in
 //! every step.
 
 use std::{
@@ -165,7 +165,7 @@ fn run(name: &str, cases: &[Case]) {
             let turn = (seed as usize).wrapping_add(index);
             let victims = match is_whole {
                 true => &VICTIMS[..],
-                false if turn % 2 == 0 => &VICTIMS[turn / 2 % 4..][..1],
+                false if turn % 3 == 0 => &VICTIMS[turn / 3 % 4..][..1],
                 false => &[],
             };
             for &victim in victims {
