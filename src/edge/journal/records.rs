@@ -31,7 +31,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Records, OpenError> {
             Err(why @ DecodeError::Future(_)) => {
                 return Err(OpenError::Newer { name: name.to_owned(), line: number + 1, why: why.to_string() });
             }
-            Err(_) if !whole && !is_changed_at_its_end(text.unwrap_or_default()) => {
+            Err(_) if !whole && !is_changed_at_its_end(line) => {
                 records.warning = Some(format!(
                     "the last record of `{name}` (line {}) was torn by a crash before it was complete, and is not counted",
                     number + 1
@@ -49,8 +49,8 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Records, OpenError> {
     Ok(records)
 }
 
-/// Whether an unterminated line is a whole record whose newline was changed: damage, not a torn write.
-fn is_changed_at_its_end(line: &str) -> bool {
-    let mut chars = line.chars();
-    chars.next_back().is_some() && decode(chars.as_str()).is_ok()
+/// Whether an unterminated line is a whole record whose newline was changed, to whatever byte: damage, not a torn write.
+fn is_changed_at_its_end(line: &[u8]) -> bool {
+    let record = line.split_last().and_then(|(_, record)| std::str::from_utf8(record).ok());
+    record.is_some_and(|record| decode(record).is_ok())
 }

@@ -145,13 +145,13 @@ async fn a_record_torn_at_any_byte_is_dropped_with_a_warning_and_written_over() 
 async fn a_changed_byte_anywhere_stops_with_the_line() {
     let (dir, bytes) = three_records().await;
     let path = dir.path().join(JOURNAL);
-    for at in 0..bytes.len() {
+    for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
         let mut changed = bytes.clone();
-        changed[at] ^= 1;
+        changed[at] ^= 1 << bit;
         fs::write(&path, &changed).unwrap();
         match read_all(dir.path()).await {
             Err(OpenError::Damaged { line, .. }) => assert!((1..=3).contains(&line)),
-            other => panic!("byte {at}: {other:?}"),
+            other => panic!("byte {at}, bit {bit}: {other:?}"),
         }
     }
 }
