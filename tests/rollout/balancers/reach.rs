@@ -22,6 +22,18 @@ fn staged_slowly() -> Playground {
     site
 }
 
+/// Waits until no script runs on a host, twice in a row: its answer is with whoever asked.
+fn wait_answered(site: &mut Playground, host: &str) {
+    let mut quiet = 0;
+    let mut answered = || {
+        // What stays is the `cat` of the connection itself.
+        let runs = site.sessions(host).unwrap().iter().any(|process| process.name == "sh");
+        quiet = if runs { 0 } else { quiet + 1 };
+        (quiet == 2).then_some(())
+    };
+    until(SEEN, "the answer", &mut answered).unwrap();
+}
+
 fn finish(running: Running) -> Ran {
     let ran = running.wait(SEEN).unwrap();
     println!("{ran}");
@@ -61,6 +73,7 @@ fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back
     let processes = pids(&site);
     let flip = site.start_bg(["flip"]).unwrap();
     wait_prepared(site.balancer("lb2"));
+    wait_answered(&mut site, "lb2");
     site.stop_sshd("lb2").unwrap();
     let ran = finish(flip);
     ran.expect(5);
