@@ -49,15 +49,20 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_option")]
     pub why: Option<String>,
     /// The location of the journal that this one is to become a copy of: it is held until the copy is complete, and nobody
-    /// releases it by hand. Empty: see [`Hold::unreadable`]. `None`: the lock by hand.
+    /// releases it by hand. Empty: see [`Hold::is_unreadable`]. `None`: the lock by hand.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plain_option")]
     pub copy_of: Option<String>,
 }
 
 impl Hold {
+    /// As it was written, or what stands for one that cannot be read.
+    pub fn read(bytes: &[u8]) -> Hold {
+        serde_json::from_slice(bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()))
+    }
+
     /// What stands for one that cannot be read. It may be that of an unfinished copy, of which nobody knows any more what it
     /// was to become a copy of; so it is taken for one.
-    pub fn unreadable(why: &str) -> Hold {
+    fn unreadable(why: &str) -> Hold {
         let by = By { user: "somebody".to_owned(), host: "unknown".to_owned(), pid: 0 };
         let why = format!("what was written there cannot be read ({}): a disk or a hand has damaged it", plain(why));
         Hold { by, since: String::new(), why: Some(why), copy_of: Some(String::new()) }

@@ -63,13 +63,12 @@ async fn look(located: &Located, store: &dyn Store, hosts: &Hosts) -> (Journal, 
         Checking { inventory: &inventory, templates, state, hosts }.all().await
     };
     let read = || journal::read(store, &located.inventory.journal, READ);
-    let length = |journal: &Journal| journal.state.as_ref().map(|state| state.length);
     let before = read().await;
     let reports = check(&before).await;
     let Some(newer) = reports.iter().find_map(|report| report.newer.as_ref()) else { return (before, reports) };
     // Another command may have gone on meanwhile, which is no finding.
     let now = read().await;
-    let journal = if length(&now) == length(&before) { now.outdated(newer) } else { now };
+    let journal = if now.length() == before.length() { now.outdated(newer) } else { now };
     let reports = check(&journal).await;
     (journal, reports)
 }

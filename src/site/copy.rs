@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use bluegreen_core::{
     inventory::JournalLocation,
     lock::{Hold, Queue, Ticket, Turn},
-    rollout::{Event, State, Step},
+    rollout::{Event, State},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     edge::journal::{self, End, OpenError, OpenJournal, Place, Records, Store, StoreError, words},
-    engine::{Exit, Journal, Outcome, World, ways_on},
+    engine::{Exit, Journal, Outcome, ways_on},
 };
 
 /// One of the two journals.
@@ -135,8 +135,7 @@ impl Copy<'_> {
             // Nothing was ever sent to a host.
             return Ok(());
         }
-        // The first step of all, which concerns every host.
-        self.site.world.is_ours(from, &Step::CreateDirs).await.map_err(outcome_of)
+        self.site.world.all_hosts_are_ours(from).await.map_err(outcome_of)
     }
 
     /// `to` is empty, or an unfinished copy of `from`.
@@ -239,7 +238,7 @@ impl Copy<'_> {
                 "everything is copied to `{}`, but `{}` was not closed: {}. It is still the site's journal",
                 self.to.name,
                 self.from.name,
-                why.trim_end_matches(". Nothing was touched")
+                words::without_reassurance(&why)
             ),
             hint: Some(self.again()),
         };

@@ -162,19 +162,32 @@ fn gather(path: &Path, found: &mut World) {
     }
 }
 
-/// Starts `bg WORDS` and waits until the journal, beyond `known` bytes, says that step `index` has started; `None` when
-/// the command ended before.
+/// Waits until the journal, beyond `known` bytes, says that step `index` has begun. `false`: the command ended before.
+#[track_caller]
+pub fn begins(site: &Playground, running: &mut Running, known: usize, index: usize) -> bool {
+    let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
+    let until = Instant::now() + SOON;
+    loop {
+        let has_ended = running.has_ended();
+        if journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
+            return true;
+        }
+        if has_ended {
+            return false;
+        }
+        assert!(Instant::now() < until, "step {index} never began");
+        // Short: what follows is to happen at the very beginning of the step.
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// Starts `bg WORDS` and waits until the journal says that step `index` has started.
+#[track_caller]
 pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
     let known = journal(site).len();
     let mut running = site.start_bg(words.split_whitespace()).unwrap();
-    let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
-    let until = Instant::now() + SOON;
-    while !journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
-        if running.has_ended() || Instant::now() > until {
-            panic!("it never began step {index}: {}", running.wait(SOON).unwrap());
-        }
-        // Short: what follows is to happen at the very beginning of the step.
-        thread::sleep(Duration::from_micros(300));
+    if !begins(site, &mut running, known, index) {
+        panic!("it never began step {index}: {}", running.wait(SOON).unwrap());
     }
     running
 }

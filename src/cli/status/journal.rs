@@ -56,9 +56,6 @@ impl Blind {
 const UNTIL_IT_CAN: &str = "Until it can be read, nobody knows what is intended or whether a command is open, and every command \
                             that changes the site is refused; the site goes on serving what the balancers say";
 
-/// Goes without saying where nothing is ever touched.
-const UNTOUCHED: &str = ". Nothing was touched";
-
 /// What the journal says, as far as it can be read.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
@@ -83,6 +80,11 @@ impl Journal {
         Journal { blind: Some(blind), queue, problem: Some(problem), hint: Some(hint), ..Journal::default() }
     }
 
+    /// How many records it has, where they say where the site stands.
+    pub fn length(&self) -> Option<u64> {
+        Some(self.state.as_ref()?.length)
+    }
+
     /// The refusal of an outdated copy, when a host was seen to have what this one does not hold.
     pub fn newer(&self, looks: &Looks, fences: &[(String, Fence)]) -> Option<Failure> {
         let state = self.state.as_ref()?;
@@ -94,7 +96,7 @@ impl Journal {
 
     /// The same once a host was seen to have what this one does not hold, as a command's refusal says it.
     pub fn outdated(self, refusal: &Failure) -> Journal {
-        let problem = refusal.message.trim_end_matches(UNTOUCHED).to_owned();
+        let problem = words::without_reassurance(&refusal.message).to_owned();
         let hint = refusal.hint.as_deref().unwrap_or("use the newest copy of the journal");
         Journal::blind(Blind::Outdated, self.queue, problem, hint.to_owned())
     }
@@ -108,7 +110,7 @@ impl Journal {
 
 /// Reads it without its lock, given up after `bound`. `to`: its location, as the inventory says it.
 pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> Journal {
-    let problem = |error: &OpenError| error.to_string().trim_end_matches(UNTOUCHED).to_owned();
+    let problem = |error: &OpenError| words::without_reassurance(&error.to_string()).to_owned();
     let unread = |queue, error: OpenError| {
         Journal::blind(Blind::Unreadable, queue, problem(&error), unread_hint(&error).to_owned())
     };

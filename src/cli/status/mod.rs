@@ -90,10 +90,9 @@ async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
     let journal = newest(located, store, journal, &looks, &[]).await;
     let seeing = Seeing { located, inventory: &inventory, hosts, looks: &looks };
     let (journal, revert, seen) = seeing.all(journal).await;
-    let length = |journal: &Journal| journal.state.as_ref().map(|state| state.length);
-    let known = length(&journal);
+    let known = journal.length();
     let journal = newest(located, store, journal, &looks, &seen.fences).await;
-    let (journal, revert, seen) = match length(&journal) == known {
+    let (journal, revert, seen) = match journal.length() == known {
         true => (journal, revert, seen),
         // It was read again: what was expected of the hosts was not what it says.
         false => seeing.all(journal).await,

@@ -186,9 +186,7 @@ impl FileStore {
     fn hold(&self) -> Result<Option<Hold>, StoreError> {
         let path = self.dir.join(HOLD);
         match read_regular(&path) {
-            Ok(bytes) => {
-                Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()))))
-            }
+            Ok(bytes) => Ok(Some(Hold::read(&bytes))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, "read")(error)),
         }

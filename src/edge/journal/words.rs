@@ -43,6 +43,11 @@ pub fn place(location: &str, by: &By) -> String {
     }
 }
 
+/// A message without the sentence that nothing was touched, for where that goes without saying or would not be true.
+pub fn without_reassurance(message: &str) -> &str {
+    message.trim_end_matches(". Nothing was touched")
+}
+
 /// Who holds the site and what for.
 pub fn hold(hold: &Hold) -> String {
     let Hold { by, why, copy_of, .. } = hold;

@@ -20,15 +20,24 @@ impl Live {
     /// are passed over: the step names them. Before a `Prepare` the survey looks at the balancers, and no server is asked
     /// on the way back, which waits for none.
     pub(super) async fn hosts_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
-        let (balancers, servers) =
-            tokio::join!(self.balancers_are_ours(state, step), self.servers_are_ours(state, step));
+        let halves = concerned(state, step);
+        match step {
+            Step::Prepare { .. } => self.servers_are_ours(state, &halves).await,
+            _ => self.are_ours(state, &halves).await,
+        }
+    }
+
+    /// The same of every host.
+    pub async fn all_hosts_are_ours(&self, state: &State) -> Result<(), Failure> {
+        self.are_ours(state, &Half::ALL).await
+    }
+
+    async fn are_ours(&self, state: &State, halves: &[Half]) -> Result<(), Failure> {
+        let (balancers, servers) = tokio::join!(self.balancers_are_ours(state), self.servers_are_ours(state, halves));
         balancers.and(servers)
     }
 
-    async fn balancers_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
-        if matches!(step, Step::Prepare { .. }) {
-            return Ok(());
-        }
+    async fn balancers_are_ours(&self, state: &State) -> Result<(), Failure> {
         let look = |host: String| async move { self.balancers.look(&host).await };
         let looks = fan_out(self.living().await.to_vec(), self.hosts.parallel(), look).await;
         let journal = state.journal.as_deref().unwrap_or_default();
@@ -38,8 +47,8 @@ impl Live {
             .try_for_each(|look| refuse_foreign(look, journal, state.generation))
     }
 
-    async fn servers_are_ours(&self, state: &State, step: &Step) -> Result<(), Failure> {
-        let mut spots: Vec<Spot<'_>> = concerned(state, step).iter().flat_map(|&half| self.spots(half)).collect();
+    async fn servers_are_ours(&self, state: &State, halves: &[Half]) -> Result<(), Failure> {
+        let mut spots: Vec<Spot<'_>> = halves.iter().flat_map(|&half| self.spots(half)).collect();
         let names: Vec<String> = spots.iter().map(|spot| spot.place.host.clone()).collect();
         let living = self.hosts.reachable(&names, PATIENCE).await;
         spots.retain(|spot| living.contains(&spot.place.host));

@@ -3,10 +3,7 @@
 //! ends where the undisturbed command did. The seed chooses every third step, and who dies in it; `BG_MATRIX=whole`: all in
 //! every step.
 
-use std::{
-    env, thread,
-    time::{Duration, Instant},
-};
+use std::env;
 
 use bg_playground::{Running, process};
 use bluegreen_core::rollout::Stage;
@@ -17,7 +14,7 @@ use super::{
     site::{Labels, Site},
     tally::{Tally, seed},
 };
-use crate::desk::{SOON, journal, journal_file};
+use crate::desk::{SOON, begins, journal, journal_file};
 
 /// What dies.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,23 +81,6 @@ fn strike(site: &mut Site, victim: Victim, running: &mut Running) -> bool {
     }
 }
 
-/// Waits until the journal, beyond `known` bytes, says that step `index` has begun. `false`: the command ended before.
-fn wait_begun(site: &Site, running: &mut Running, known: usize, index: usize) -> bool {
-    let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
-    let bound = Instant::now() + SOON;
-    loop {
-        let ended = running.has_ended();
-        if journal(&site.pg).get(known..).is_some_and(|new| new.contains(&wanted)) {
-            return !ended;
-        }
-        assert!(Instant::now() < bound, "step {index} never began");
-        if ended {
-            return false;
-        }
-        thread::sleep(Duration::from_micros(300));
-    }
-}
-
 /// One step of a command disturbed by one victim's death, and the command brought to its end.
 fn one(site: &mut Site, case: &Case, index: usize, victim: Victim, tally: &mut Tally) {
     site.reach(case.start);
@@ -108,7 +88,8 @@ fn one(site: &mut Site, case: &Case, index: usize, victim: Victim, tally: &mut T
     let words = case.words.replace("NEW", &labels.new);
     let known = journal(&site.pg).len();
     let mut running = site.first.start(&site.pg, &words);
-    let is_struck = wait_begun(site, &mut running, known, index) && strike(site, victim, &mut running);
+    let is_struck =
+        begins(&site.pg, &mut running, known, index) && !running.has_ended() && strike(site, victim, &mut running);
     let ran = running.wait(SOON).unwrap();
     tally.add(if is_struck { "struck" } else { "ended_before" }, 1);
     let promised =

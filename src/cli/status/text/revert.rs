@@ -62,15 +62,11 @@ fn title(at: Option<Timestamp>, revert: &Revert, open: Option<&str>, now: Timest
     let title =
         format!("was to go back by itself at {} ({ago} ago), and no balancer is known to have done it", clock(at));
     let keeps = if open.is_some() { "`bg resume`, and then `bg confirm`," } else { "`bg confirm`" };
-    let hint = "keeps this traffic, `bg flip --back` takes all of it to blue; a balancer that gives no answer may have \
-                gone back: bring it back first.";
-    (
-        title,
-        Some(match is_any("unknown") {
-            true => format!("{keeps} {hint}"),
-            false => format!("{keeps} {}.", hint.split(';').next().unwrap_or(hint)),
-        }),
-    )
+    let silent = match is_any("unknown") {
+        true => "; a balancer that gives no answer may have gone back: bring it back first",
+        false => "",
+    };
+    (title, Some(format!("{keeps} keeps this traffic, `bg flip --back` takes all of it to blue{silent}.")))
 }
 
 /// What is worth saying of one balancer.

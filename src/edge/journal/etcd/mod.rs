@@ -153,8 +153,7 @@ impl EtcdStore {
     }
 
     fn held(kv: &KeyValue) -> Option<Hold> {
-        let read = || serde_json::from_slice(&kv.value).unwrap_or_else(|error| Hold::unreadable(&error.to_string()));
-        (!kv.value.is_empty()).then(read)
+        (!kv.value.is_empty()).then(|| Hold::read(&kv.value))
     }
 
     fn decoded<T: serde::de::DeserializeOwned>(&self, kv: &KeyValue) -> Result<T, StoreError> {

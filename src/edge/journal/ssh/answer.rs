@@ -82,9 +82,7 @@ impl Look {
 
     /// The lock by hand.
     pub fn hold(&self) -> Option<Hold> {
-        let read =
-            |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_else(|error| Hold::unreadable(&error.to_string()));
-        self.hold.as_deref().map(read)
+        self.hold.as_deref().map(Hold::read)
     }
 
     /// Who has the lock and who waits, taken out of it.
