@@ -24,7 +24,8 @@ run=$store/run-$n-$token
 mkdir -p "$store"
 for_now "$run" 755
 cat >"$run/script"
-if [ "$(sha256sum <"$run/script" | cut -c 1-64)" != "$sum" ]; then
+arrived=$(sha256sum <"$run/script")
+if [ "${arrived%% *}" != "$sum" ]; then
     printf 'the script of the way back did not arrive whole\n' >&2
     exit 1
 fi
@@ -39,8 +40,7 @@ for k in "$n" "$back"; do
     [ -d "$live/gen/$k" ] || refused missing "$k"
     same_owner "$live" "$k" "$journal"
 done
-found=$(hash_of "$live/gen/$back")
-[ "$found" = "$hash" ] || refused differs "$back $found"
+as_prepared "$live/gen" "$back" "$hash"
 
 # What may still go back is the current generation alone, and this one once it is committed.
 forget_below "$live" "$n" "$current"

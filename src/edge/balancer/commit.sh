@@ -19,11 +19,13 @@ if [ "$current" != none ] && [ "$current" -gt "$n" ]; then
 fi
 [ -d "$live/gen/$n" ] || refused missing "$n"
 same_owner "$live" "$n" "$journal"
-found=$(hash_of "$live/gen/$n")
-[ "$found" = "$hash" ] || refused differs "$n $found"
+as_prepared "$live/gen" "$n" "$hash"
 if [ "$current" != "$n" ]; then
     [ "$armed" = no ] || [ -e "$live/.revert/$n" ] || refused unarmed "$n"
-    rm -f "$live"/.new-*
+    # What a run that was killed left; its number may be ours.
+    for old in "$live"/.new-*; do
+        if [ -L "$old" ]; then rm -f "$old"; fi
+    done
     ln -s "gen/$n" "$live/.new-$$"
     # Rename and nothing else: unlink and link again would leave an instant without a tree.
     mv -T "$live/.new-$$" "$live/current"

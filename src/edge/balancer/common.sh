@@ -51,31 +51,40 @@ rooted() {
     return 1
 }
 
-# hash_of DIR: sha256 of the manifest of a tree. A tree that the workers cannot enter never hashes right.
+# hash_of DIR: sets $hash to the sha256 of the manifest of a tree: the links and the plain file names of bg's own. A tree
+# that the workers cannot enter never hashes right, and what find cannot read is missing from the list, and so differs.
 hash_of() {
-    if [ ! -d "$1" ]; then
-        printf 'missing'
-        return 0
-    fi
-    mode=$(stat -c %a "$1")
-    if [ "$mode" != 755 ]; then
-        printf 'mode%s' "$mode"
-        return 0
-    fi
-    # The links and the plain file names of bg's own; what find cannot read is missing from the list, and so differs.
-    (cd "$1" && find . -mindepth 1 ! -name traffic.json ! -name traffic.txt -printf '%y %m %P %l\n' 2>/dev/null) |
-        sort | sha256sum | sum_alone
-}
-# sum_alone: the sum without the name that sha256sum says behind it.
-sum_alone() {
-    read -r sum _ || :
-    printf '%s' "$sum"
+    hash=missing
+    [ -d "$1" ] || return 0
+    hash=$(find "$1/." ! -name traffic.json ! -name traffic.txt \
+        \( -path '*/.' \( -perm 755 -o -printf 'mode %m\n' \) -o -printf '%y %m %P %l\n' \) 2>/dev/null | sort | sha256sum)
+    hash=${hash%% *}
 }
 
-# journal_of DIR: the journal that a tree names; nothing where it names none. Asked many times in one command, so it is
-# read with one process and not with five.
+# as_prepared GEN N HASH: refused unless gen/N is whole.
+as_prepared() {
+    hash_of "$1/$2"
+    [ "$hash" != "$3" ] || return 0
+    mode=$(stat -c %a "$1/$2")
+    [ "$mode" = 755 ] || hash=mode$mode
+    refused differs "$2 $hash"
+}
+
+# journal_of DIR: sets $owner to the journal that a tree names; to nothing where it names none. Asked many times in one
+# command: the shell itself reads it where it stands as bg writes it, at the beginning and on a line of its own.
 journal_of() {
+    owner='' line=''
     [ -r "$1/traffic.json" ] || return 0
+    {
+        read -r _ && read -r _ && read -r line || :
+    } <"$1/traffic.json"
+    owner=${line#\"journal\": \"}
+    owner=${owner%\",}
+    case $owner in
+        *[!A-Za-z0-9_-]* | '') ;;
+        *) [ "$line" != "\"journal\": \"$owner\"," ] || return 0 ;;
+    esac
+    owner=
     rest=$(head -c 1000000 "$1/traffic.json")
     while [ "$rest" != "${rest#*\"journal\"}" ]; do
         rest=${rest#*\"journal\"}
@@ -86,24 +95,23 @@ journal_of() {
         value=${value#"${value%%[![:space:]]*}"}
         [ "$value" != "${value#\"}" ] || continue
         value=${value#\"}
-        printf '%s' "${value%%\"*}"
+        owner=${value%%\"*}
         return 0
     done
 }
 
-# number_of LIVE: N where current -> gen/N (dangling or not), `none` where there is no current, else `unknown`.
+# number_of LIVE: sets $current to N where current -> gen/N (dangling or not), to `none` where there is no current, else
+# to `unknown`.
 number_of() {
+    current=none
     if [ -L "$1/current" ]; then
         target=$(readlink "$1/current")
-        number=${target#gen/}
-        case $number in
-            "$target" | '' | 0* | *[!0-9]*) printf 'unknown' ;;
-            *) printf '%s' "$number" ;;
+        current=${target#gen/}
+        case $current in
+            "$target" | '' | 0* | *[!0-9]*) current=unknown ;;
         esac
     elif [ -e "$1/current" ]; then
-        printf 'unknown'
-    else
-        printf 'none'
+        current=unknown
     fi
 }
 
@@ -138,14 +146,14 @@ lock() {
 own() {
     [ -e "$1/.lock" ] || : >>"$1/.lock"
     lock "$1/.lock" "$3"
-    current=$(number_of "$1")
+    number_of "$1"
     [ "$current" != unknown ] || refused unknown_current "$(readlink "$1/current" || :)"
-    owner=$(journal_of "$1/current")
+    journal_of "$1/current"
     [ -z "$owner" ] || [ "$owner" = "$2" ] || refused foreign "$owner current"
 }
 
 # same_owner LIVE K JOURNAL: refused unless gen/K is this journal's.
 same_owner() {
-    owner=$(journal_of "$1/gen/$2")
+    journal_of "$1/gen/$2"
     [ "$owner" = "$3" ] || refused foreign "${owner:--} gen/$2"
 }

@@ -44,7 +44,7 @@ impl Balancers {
     pub async fn look(&self, host: &str) -> Result<Look, Error> {
         let balancer = self.at(host)?;
         let answer = self.script(host, script::LOOK, &[&balancer.dir], None).await?;
-        Ok(Look::read(host, &answer))
+        Ok(Look::read(host, &balancer.dir, &answer))
     }
 
     /// Writes generations (the way forward and the way back) beside the running one, durably; nothing becomes current.

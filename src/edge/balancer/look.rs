@@ -4,7 +4,7 @@ use bluegreen_core::nginx::tree::TrafficFile;
 use jiff::Timestamp;
 
 use super::armed::{self, ArmedSeen};
-use super::script::{Answer, from_base64};
+use super::script::Answer;
 
 /// Whether something is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub enum TrafficSeen {
 pub struct Look {
     /// The balancer.
     pub host: String,
-    /// The login user there.
-    pub user: String,
+    /// The login user there; `None`: the one whom `live/` belongs to.
+    pub user: Option<String>,
     /// bg's directory.
     pub dir: Presence,
     /// The lock of that nginx.
@@ -144,33 +144,39 @@ impl Standing {
 }
 
 impl Look {
-    pub(super) fn read(host: &str, answer: &Answer) -> Look {
+    pub(super) fn read(host: &str, dir: &str, answer: &Answer) -> Look {
         let number = |text: &str| text.strip_prefix("gen/").and_then(|n| n.parse().ok());
         let current = match answer.get("current").and_then(|c| c.split_once(' ')) {
             Some(("link", target)) => {
-                let target = from_base64(target).unwrap_or_default();
-                number(&target).map_or_else(|| Current::Other(format!("a link to `{target}`")), Current::Generation)
+                number(target).map_or_else(|| Current::Other(format!("a link to `{target}`")), Current::Generation)
             }
             _ if answer.get("current") == Some("absent") => Current::None,
             _ if answer.get("current") == Some("other") => Current::Other("no link".to_owned()),
             _ => Current::Other("it cannot be read".to_owned()),
         };
-        let mut generations: Vec<u64> =
-            answer.all("gens").flat_map(str::split_whitespace).filter_map(|n| n.parse().ok()).collect();
+        let mut generations: Vec<u64> = answer.all("gens").filter_map(|n| n.parse().ok()).collect();
         generations.sort_unstable();
+        let modes: Vec<Mode<'_>> = answer.all("mode").filter_map(Mode::read).collect();
+        let dir = dir.trim_end_matches('/');
+        let with_mode = |part: &str| {
+            let path = format!("{dir}/{part}");
+            let mode = modes.iter().find(|mode| mode.path == path);
+            (presence(answer.get(part.rsplit('/').next().unwrap_or(part))), mode.map_or_else(String::new, Mode::of_whom))
+        };
+        let tree_mode = modes.iter().find(|mode| mode.path == format!("{dir}/live/current/."));
         Look {
             host: host.to_owned(),
-            user: answer.get("user").unwrap_or_default().to_owned(),
-            dir: presence(answer.get("dir")).0,
-            lock: presence(answer.get("lock")).0,
-            closed: answer.get("closed").and_then(from_base64),
-            http: conf_file(answer.get("http")),
-            server: conf_file(answer.get("server")),
-            live: presence(answer.get("live")),
-            gens_dir: presence(answer.get("gen")),
+            user: answer.get("user").map(str::to_owned),
+            dir: presence(answer.get("dir")),
+            lock: presence(answer.get("lock")),
+            closed: modes.iter().find(|mode| mode.is_closed_way_to(dir)).map(|mode| mode.path.to_owned()),
+            http: conf_file(answer, "http", dir),
+            server: conf_file(answer, "server", dir),
+            live: with_mode("live"),
+            gens_dir: with_mode("live/gen"),
             current,
-            disk: disk(answer.get("tree")),
-            traffic: traffic(answer.get("traffic")),
+            disk: disk(answer.get("tree"), tree_mode),
+            traffic: traffic(answer),
             generations,
             armed: answer.all("armed").filter_map(armed::armed).collect(),
             reverted: answer.all("reverted").filter_map(|text| armed::reverted(text, Timestamp::now())).collect(),
@@ -244,46 +250,72 @@ impl Look {
     }
 }
 
-fn presence(text: Option<&str>) -> (Presence, String) {
-    let text = text.unwrap_or_default();
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let presence = match word {
-        "present" => Presence::Present,
-        "absent" => Presence::Absent,
-        _ => Presence::Unreadable,
-    };
-    (presence, rest.to_owned())
+/// `mode SYMBOLIC OCTAL OWNER PATH`: one directory.
+struct Mode<'a> {
+    symbolic: &'a str,
+    octal: &'a str,
+    owner: &'a str,
+    path: &'a str,
 }
 
-fn conf_file(text: Option<&str>) -> ConfFile {
-    match presence(text) {
-        (Presence::Absent, _) => ConfFile::Absent,
-        (Presence::Unreadable, _) => ConfFile::Unreadable,
-        (Presence::Present, rest) => {
-            let (sha256, line) = rest.split_once(' ').unwrap_or((&rest, ""));
-            ConfFile::Present {
-                sha256: sha256.to_owned(),
-                first_line: from_base64(line).unwrap_or_default().trim_end().to_owned(),
-            }
+impl Mode<'_> {
+    fn read(line: &str) -> Option<Mode<'_>> {
+        let mut words = line.splitn(4, ' ');
+        Some(Mode { symbolic: words.next()?, octal: words.next()?, owner: words.next()?, path: words.next()? })
+    }
+
+    fn of_whom(&self) -> String {
+        format!("{} {}", self.octal, self.owner)
+    }
+
+    /// Whether it is `dir`, or lies above it, and others may not search it.
+    fn is_closed_way_to(&self, dir: &str) -> bool {
+        let is_on_the_way = dir.strip_prefix(self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_on_the_way && self.symbolic.starts_with('d') && !self.symbolic.ends_with(['x', 't'])
+    }
+}
+
+fn presence(text: Option<&str>) -> Presence {
+    match text.unwrap_or_default().split(' ').next() {
+        Some("present") => Presence::Present,
+        Some("absent") => Presence::Absent,
+        _ => Presence::Unreadable,
+    }
+}
+
+fn conf_file(answer: &Answer, word: &str, dir: &str) -> ConfFile {
+    let said = answer.get(word);
+    match presence(said) {
+        Presence::Absent => ConfFile::Absent,
+        Presence::Unreadable => ConfFile::Unreadable,
+        Presence::Present => {
+            // `SHA256 (PATH) = HEX`, as sha256sum --tag says it.
+            let path = format!("({dir}/{word}.conf) = ");
+            let sha256 = answer.all("SHA256").find_map(|line| line.strip_prefix(&path)).unwrap_or_default();
+            let first_line = said.and_then(|text| text.split_once(' ')).map_or("", |(_, line)| line);
+            ConfFile::Present { sha256: sha256.to_owned(), first_line: first_line.to_owned() }
         }
     }
 }
 
-fn disk(text: Option<&str>) -> Disk {
-    match text.map(|t| presence(Some(t))) {
-        None => Disk::Missing,
-        Some((Presence::Present, hash)) if hash == "missing" => Disk::Missing,
-        Some((Presence::Present, hash)) => Disk::Hash(hash),
-        Some(_) => Disk::Unreadable,
+fn disk(text: Option<&str>, mode: Option<&Mode<'_>>) -> Disk {
+    match text.and_then(|text| text.split_once(' ')) {
+        None if text.is_none() => Disk::Missing,
+        Some(("present", "missing")) => Disk::Missing,
+        Some(("present", hash)) => match mode.filter(|mode| mode.octal != "755") {
+            Some(mode) => Disk::Hash(format!("mode{}", mode.octal)),
+            None => Disk::Hash(hash.to_owned()),
+        },
+        _ => Disk::Unreadable,
     }
 }
 
-fn traffic(text: Option<&str>) -> TrafficSeen {
-    let Some(text) = text else { return TrafficSeen::Missing };
-    match presence(Some(text)) {
-        (Presence::Absent, _) => TrafficSeen::Missing,
-        (Presence::Unreadable, _) => TrafficSeen::Broken("no permission".to_owned()),
-        (Presence::Present, code) => match TrafficFile::parse(&from_base64(&code).unwrap_or_default()) {
+fn traffic(answer: &Answer) -> TrafficSeen {
+    let Some(said) = answer.get("traffic") else { return TrafficSeen::Missing };
+    match presence(Some(said)) {
+        Presence::Absent => TrafficSeen::Missing,
+        Presence::Unreadable => TrafficSeen::Broken("no permission".to_owned()),
+        Presence::Present => match TrafficFile::parse(&answer.all("json").collect::<Vec<_>>().join("\n")) {
             Ok(said) => TrafficSeen::Said(Box::new(said)),
             Err(error) => TrafficSeen::Broken(error.to_string()),
         },

@@ -4,58 +4,57 @@ set -eu
 dir=$1
 live=$dir/live
 
+# One process for what is asked of many files, and none where the shell itself can tell: every command looks.
+
 # see PATH: sets $seen to present, absent or unreadable (a directory above it may be closed to us).
 see() {
+    seen=absent
     if [ -r "$1" ]; then
         seen=present
     elif [ -e "$1" ] || [ -L "$1" ]; then
         seen=unreadable
     else
-        case $(ls -d -- "$1" 2>&1 || :) in
-            *'ermission denied'*) seen=unreadable ;;
-            *) seen=absent ;;
-        esac
+        # The deepest directory that shows itself: what is in it can be told by whoever may search it.
+        above=${1%/*}
+        while [ -n "$above" ] && [ ! -e "$above" ]; do above=${above%/*}; done
+        [ ! -d "${above:-/}" ] || [ -x "${above:-/}" ] || seen=unreadable
     fi
 }
 
-# file WORD PATH: presence, sha256 and first line (base64) of a file.
+# file WORD PATH: presence and first line of a file.
 file() {
     see "$2"
-    if [ "$seen" = present ] && [ -f "$2" ]; then
-        sum=$(sha256sum <"$2")
-        printf '%s present %s %s\n' "$1" "${sum%% *}" "$(head -n 1 "$2" | head -c 4096 | base64 -w 0)"
-    else
-        printf '%s %s\n' "$1" "$seen"
+    first=
+    if [ "$seen" = present ]; then
+        seen=unreadable
+        if [ -f "$2" ]; then
+            seen=present
+            IFS= read -r first <"$2" || :
+        fi
     fi
+    printf '%s %s %.4096s\n' "$1" "$seen" "$first"
 }
 
-printf 'user %s\n' "$(id -un 2>/dev/null || id -u)"
-see "$dir"
-printf 'dir %s\n' "$seen"
-see "${dir%/*}/.lock"
-printf 'lock %s\n' "$seen"
-# Workers need to search every directory on the way: the first one that is closed to others.
-set --
+# Who we are is of interest where it is another's.
+# shellcheck disable=SC3067 # both dash and busybox have -O
+[ -O "$live" ] || printf 'user %s\n' "$(id -un 2>/dev/null || id -u)"
+for part in dir:$dir lock:${dir%/*}/.lock live:$live gen:$live/gen; do
+    see "${part#*:}"
+    printf '%s %s\n' "${part%%:*}" "$seen"
+done
+# Workers need to search every directory on the way. From above: what cannot be asked comes last.
+set -- "$live" "$live/gen" "$live/current/."
 at=$dir
 while [ -n "$at" ]; do
     set -- "$at" "$@"
     at=${at%/*}
 done
-# From above: what cannot be asked comes last.
-stat -c %A -- "$@" 2>/dev/null | while read -r mode; do
-    case $mode in
-        d????????[!xt]) printf 'closed %s\n' "$(printf '%s' "$1" | base64 -w 0)" ;;
-    esac
-    shift
-done
+stat -c 'mode %A %a %U %n' -- "$@" 2>/dev/null || :
 file http "$dir/http.conf"
 file server "$dir/server.conf"
-for part in live live/gen; do
-    see "$dir/$part"
-    printf '%s %s %s\n' "${part#live/}" "$seen" "$(stat -c '%a %U' "$dir/$part" 2>/dev/null || :)"
-done
+sha256sum --tag -- "$dir/http.conf" "$dir/server.conf" 2>/dev/null || :
 if [ -L "$live/current" ]; then
-    printf 'current link %s\n' "$(readlink -n "$live/current" | base64 -w 0)"
+    printf 'current link %s\n' "$(readlink -n "$live/current")"
 elif [ -e "$live/current" ]; then
     printf 'current other\n'
 else
@@ -64,20 +63,24 @@ else
 fi
 if [ -d "$live/current" ]; then
     if [ -r "$live/current" ] && [ -x "$live/current" ]; then
-        printf 'tree present %s\n' "$(hash_of "$live/current/.")"
+        hash_of "$live/current"
+        # shellcheck disable=SC2154 # hash_of sets it
+        printf 'tree present %s\n' "$hash"
     else
         printf 'tree unreadable\n'
     fi
     see "$live/current/traffic.json"
+    printf 'traffic %s\n' "$seen"
     if [ "$seen" = present ]; then
-        printf 'traffic present %s\n' "$(head -c 1000000 "$live/current/traffic.json" | base64 -w 0)"
-    else
-        printf 'traffic %s\n' "$seen"
+        sed -e 's/^/json /' -e 20000q "$live/current/traffic.json" 2>/dev/null || :
+        # Its last line may have no end.
+        printf '\n'
     fi
 fi
-if [ -d "$live/gen" ]; then
-    printf 'gens %s\n' "$(find "$live/gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f ' 2>/dev/null || :)"
-fi
+for generation in "$live/gen"/[0-9]*; do
+    generation=${generation##*/}
+    case $generation in *[!0-9]*) ;; *) printf 'gens %s\n' "$generation" ;; esac
+done
 # What would go back by itself: generation, seconds left, and what keeps the time: timer, at, none. Then what went back.
 if [ -d "$live/.revert" ]; then
     for order in "$live"/.revert/*; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2154 # current: `own` sets it
+# shellcheck disable=SC2154 # current: `own` sets it; hash: hash_of
 # prepare.sh DIR JOURNAL KEEP WAIT (N HASH)…: the trees on stdin (a tar of N/…) to live/gen/N, durable, not yet current.
 set -eu
 dir=$1
@@ -13,7 +13,8 @@ gen=$live/gen
 [ -w "$gen" ] || no_right write "$gen"
 
 # Unpacked before the lock is taken: a slow line must not hold others up.
-tmp=$gen/.tmp-$$-$(date +%s)
+read -r up _ </proc/uptime
+tmp=$gen/.tmp-$$-$up
 for_now "$tmp"
 # Its lock says that it is somebody's; another run may have taken it for nobody's until here.
 exec 8<"$tmp"
@@ -23,21 +24,31 @@ if [ ! -d "$tmp" ]; then
     exit 1
 fi
 tar -x -f - --no-same-owner --no-same-permissions -C "$tmp"
-# Whatever modes arrived and whatever the umask is; directories that cannot be entered first.
-chmod -R u+rwX "$tmp"
-find "$tmp" -type d -exec chmod 755 {} +
-find "$tmp" -type f -exec chmod 644 {} +
-pairs=$*
-while [ $# -gt 0 ]; do
-    found=$(hash_of "$tmp/$1")
-    if [ "$found" != "$2" ] || [ "$(journal_of "$tmp/$1")" != "$journal" ]; then
-        printf 'the tree %s arrived with the hash %s, expected %s\n' "$1" "$found" "$2" >&2
+# arrived (N HASH)…: whether all are whole.
+arrived() {
+    while [ $# -gt 0 ]; do
+        hash_of "$tmp/$1"
+        journal_of "$tmp/$1"
+        if [ "$hash" != "$2" ] || [ "$owner" != "$journal" ]; then
+            complaint="the tree $1 arrived with the hash $hash, expected $2"
+            return 1
+        fi
+        shift 2
+    done
+}
+if ! arrived "$@"; then
+    # A directory may hand down modes of its own, by a default ACL; those that cannot be entered first.
+    chmod -R u+rwX "$tmp"
+    find "$tmp" -type d -exec chmod 755 {} +
+    find "$tmp" -type f -exec chmod 644 {} +
+    if ! arrived "$@"; then
+        printf '%s\n' "$complaint" >&2
         exit 1
     fi
-    shift 2
-done
+fi
+pairs=$*
 # Bottom-up, so that no directory is durable before what it names.
-find "$tmp" -depth ! -type l -print0 | xargs -0 sync
+find "$tmp" -depth ! -type l -exec sync {} +
 
 own "$live" "$journal" "$wait"
 
@@ -51,8 +62,9 @@ while [ $# -gt 0 ]; do
     fi
     if [ -e "$gen/$n" ] || [ -L "$gen/$n" ]; then
         same_owner "$live" "$n" "$journal"
-        if [ "$n" = "$current" ] && [ "$(hash_of "$gen/$n")" != "$2" ]; then
-            refused current_differs "$n"
+        if [ "$n" = "$current" ]; then
+            hash_of "$gen/$n"
+            [ "$hash" = "$2" ] || refused current_differs "$n"
         fi
     fi
     shift 2
@@ -71,8 +83,9 @@ while [ $# -gt 0 ]; do
     how=made
     if [ -e "$gen/$n" ]; then
         how=kept
+        hash_of "$gen/$n"
         if [ "$n" != "$current" ] &&
-            { [ "$(hash_of "$gen/$n")" != "$2" ] || ! cmp -s "$gen/$n/traffic.json" "$tmp/$n/traffic.json"; }; then
+            { [ "$hash" != "$2" ] || ! cmp -s "$gen/$n/traffic.json" "$tmp/$n/traffic.json"; }; then
             how=replaced
             away "$gen/$n"
         fi
@@ -85,18 +98,27 @@ sync "$gen"
 
 # Older generations: the newest KEEP others stay, a slow request may still hold their path. Pruning may fail: it is
 # done again next time.
-left=$keep
-for n in $(find "$gen" -mindepth 1 -maxdepth 1 -name '[0-9]*' ! -name '*[!0-9]*' -printf '%f\n' | sort -rn); do
-    case " $pairs " in *" $n "*) continue ;; esac
-    [ "$n" != "$current" ] || continue
-    # The way back of an armed generation.
-    [ ! -e "$live/.revert/$((n - 1))" ] || continue
-    if [ "$left" -gt 0 ]; then
-        left=$((left - 1))
-    elif [ "$(journal_of "$gen/$n")" = "$journal" ]; then
-        away "$gen/$n" || :
-    fi
+prune() {
+    left=$keep
+    for n in $(printf '%s\n' "$@" | sort -rn); do
+        case " $pairs " in *" $n "*) continue ;; esac
+        [ "$n" != "$current" ] || continue
+        # The way back of an armed generation.
+        [ ! -e "$live/.revert/$((n - 1))" ] || continue
+        if [ "$left" -gt 0 ]; then
+            left=$((left - 1))
+            continue
+        fi
+        journal_of "$gen/$n"
+        if [ "$owner" = "$journal" ]; then away "$gen/$n" || :; fi
+    done
+}
+set --
+for made in "$gen"/[0-9]*; do
+    made=${made##*/}
+    case $made in *[!0-9]*) ;; *) set -- "$@" "$made" ;; esac
 done
+[ $# -le "$keep" ] || prune "$@"
 # What killed runs left behind: nobody has its lock.
 for dead in "$gen"/.tmp-*; do
     [ "$dead" = "$tmp" ] || [ ! -d "$dead" ] || flock -n "$dead" rm -rf "$dead" || :

@@ -21,12 +21,15 @@ go_back() (
     exec 9<"$live/.lock" || exit 1
     flock -w "$lock_wait" 9 || exit 1
     ours || exit 0
-    current=$(number_of "$live")
+    number_of "$live"
     case $current in
         "$n")
-            [ "$(journal_of "$live/current")" = "$o_journal" ] || exit 1
-            [ "$(journal_of "$live/gen/$o_back")" = "$o_journal" ] || exit 1
-            [ "$(hash_of "$live/gen/$o_back")" = "$o_hash" ] || exit 1
+            for tree in current "gen/$o_back"; do
+                journal_of "$live/$tree"
+                [ "$owner" = "$o_journal" ] || exit 1
+            done
+            hash_of "$live/gen/$o_back"
+            [ "$hash" = "$o_hash" ] || exit 1
             rm -f "$live"/.new-*
             ln -s "gen/$o_back" "$live/.new-$$" || exit 1
             mv -T "$live/.new-$$" "$live/current" || exit 1

@@ -1,7 +1,5 @@
 //! The constant shell scripts, and the form of what they answer.
 
-use base64::Engine as _;
-
 /// One of the scripts that run on a balancer, whole as it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script {
@@ -81,12 +79,6 @@ impl Answer {
     }
 }
 
-/// The text that a script sent in base64; invalid UTF-8 is replaced. `None` when it is not base64.
-pub(super) fn from_base64(text: &str) -> Option<String> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,14 +92,5 @@ mod tests {
         assert!(answer.is_whole());
         assert!(!Answer::read(b"gens 1\n").is_whole());
         assert!(!Answer::read(b"").is_whole());
-    }
-
-    #[test]
-    fn base64_is_read() {
-        for (text, code) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("{\"ä\":1}\n", "eyLDpCI6MX0K")]
-        {
-            assert_eq!(from_base64(code).as_deref(), Some(text));
-        }
-        assert_eq!(from_base64("a b"), None);
     }
 }

@@ -97,9 +97,9 @@ impl Checking<'_> {
     fn contents(&self, look: &Look, dir: &str) -> Vec<Finding> {
         let mut found = Vec::new();
         let owner = look.live.1.split(' ').nth(1).unwrap_or_default();
-        if look.live.0 == Presence::Present && owner != look.user {
-            let message = format!("`{dir}/live` belongs to `{owner}`, and bg logs in as `{}`", look.user);
-            found.push(Finding::new(message, format!("Run there as root: chown -R {} {dir}/live", look.user)));
+        if let Some(user) = look.user.as_ref().filter(|user| look.live.0 == Presence::Present && owner != **user) {
+            let message = format!("`{dir}/live` belongs to `{owner}`, and bg logs in as `{user}`");
+            found.push(Finding::new(message, format!("Run there as root: chown -R {user} {dir}/live")));
         }
         if let Some(state) = self.state.filter(|state| state.journal.is_some() && state.revision > 0) {
             let differences = conf_differences(self.inventory, self.templates, state.revision, look);

@@ -17,7 +17,8 @@ shift 9
 after=$1 force=$2 line=$3 bound=$4 unit=$5 watch=$6
 
 marked() {
-    case $(first_line "$root/.bg/marker") in
+    first_line "$root/.bg/marker" || :
+    case $first in
         "$begins"*"$ends") return 0 ;;
         *) return 1 ;;
     esac
@@ -80,9 +81,8 @@ fi
 need setsid timeout
 if [ "$unit" != - ]; then need systemctl; fi
 if [ "$version" != - ]; then
-    if [ ! -d "$root/releases/$version" ] || [ "$(first_line "$root/.bg/releases/$version")" != "$digest" ]; then
-        stop unplaced
-    fi
+    first_line "$root/.bg/releases/$version" || :
+    if [ ! -d "$root/releases/$version" ] || [ "$first" != "$digest" ]; then stop unplaced; fi
     if [ -e "$root/current" ] && [ ! -L "$root/current" ]; then stop current-no-link; fi
 fi
 put "$root/.bg/marker" "$during"

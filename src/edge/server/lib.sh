@@ -23,7 +23,16 @@ stop() {
 # What else fails is told by its own words; a full disk by these too, for tar may only say that it wrote too little.
 # shellcheck disable=SC2317 # upload.sh has its own
 cleanup() { :; }
-free_kib() { LC_ALL=C df -Pk "$1" 2>/dev/null | awk 'END { print $4 }' || :; }
+# free_kib DIR: sets $free; to nothing where the host does not say.
+free_kib() {
+    free=$(LC_ALL=C df -Pk "$1" 2>/dev/null) || free=
+    free=${free##*
+}
+    # shellcheck disable=SC2086 # split on purpose
+    set -f -- $free
+    set +f
+    free=${4-}
+}
 # Also when a signal ends the script; one that falls into its end changes nothing.
 on_exit() {
     status=${1:-$?}
@@ -32,7 +41,7 @@ on_exit() {
     case $status in
         0 | 90) cleanup ;;
         *)
-            free=$(free_kib "$root")
+            free_kib "$root"
             cleanup
             if [ "${free:-64}" -lt 64 ]; then
                 say stop full
@@ -55,19 +64,18 @@ put() {
     mv -f "$1.tmp" "$1"
     flush "${1%/*}"
 }
-# first_line FILE: read by the shell itself, for there are many. What is there and cannot be read is an error.
+# first_line FILE: sets $first; read by the shell itself, for there are many. What is there and cannot be read is an error.
 first_line() {
     first=
     if [ ! -f "$1" ]; then return 0; fi
-    IFS= read -r first <"$1" || [ -n "$first" ] || { [ -r "$1" ] && [ ! -s "$1" ]; } || return 1
-    printf '%s\n' "$first"
+    IFS= read -r first <"$1" || [ -n "$first" ] || { [ -r "$1" ] && [ ! -s "$1" ]; }
 }
 
 read_fence() {
     fence_journal='' fence_epoch=-1
     if [ ! -e "$root/.bg/fence" ]; then return 0; fi
-    fence=$(first_line "$root/.bg/fence")
-    fence_journal=${fence% *} fence_epoch=${fence##* }
+    first_line "$root/.bg/fence"
+    fence_journal=${first% *} fence_epoch=${first##* }
     case "$fence_epoch $fence_journal" in
         *[!0-9]*' '* | ' '* | *' ' | *' '*' '*) stop damaged-fence ;;
     esac
@@ -94,7 +102,7 @@ lock() {
 }
 # The lock is held and the fence stands at this step's epoch when this returns.
 enter() {
-    mkdir -p "$root/.bg"
+    if [ ! -d "$root/.bg" ]; then mkdir -p "$root/.bg"; fi
     lock
     check_fence
     if [ "$fence_epoch" != "$epoch" ]; then put "$root/.bg/fence" "$journal $epoch"; fi
@@ -102,16 +110,19 @@ enter() {
 
 # What is here, one fact per line; changes nothing and minds nothing that is missing.
 report() {
-    if [ -e "$root/.bg/fence" ]; then say fence "$(first_line "$root/.bg/fence")"; fi
-    if [ -e "$root/.bg/marker" ]; then say marker "$(first_line "$root/.bg/marker")"; fi
+    for fact in fence marker; do
+        if [ ! -e "$root/.bg/$fact" ]; then continue; fi
+        first_line "$root/.bg/$fact" || :
+        say "$fact" "$first"
+    done
     if [ -L "$root/current" ]; then
         target=$(readlink "$root/current")
         say current "${target##*/}"
     fi
     for release in "$root"/releases/v*; do
         if [ ! -d "$release" ]; then continue; fi
-        digest=$(first_line "$root/.bg/releases/${release##*/}")
-        say release "${release##*/}" "${digest:--}"
+        first_line "$root/.bg/releases/${release##*/}" || :
+        say release "${release##*/}" "${first:--}"
     done
     for tool in awk flock gzip setsid sha256sum systemctl tar timeout zstd; do
         if have "$tool"; then say tool "$tool"; fi
@@ -122,7 +133,7 @@ report() {
         parent=${parent%/*}
         parent=${parent:-/}
     done
-    free=$(free_kib "$parent")
+    free_kib "$parent"
     say free "${free:--}"
     if [ -w "$parent" ]; then say writable; fi
 }

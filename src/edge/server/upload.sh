@@ -64,7 +64,8 @@ sync -f "$tree" 2>/dev/null || sync
 lock
 still_mine
 if [ -e "$root/releases/$version" ]; then
-    if [ "$(first_line "$root/.bg/releases/$version")" != "$digest" ]; then stop occupied; fi
+    first_line "$root/.bg/releases/$version" || :
+    if [ "$first" != "$digest" ]; then stop occupied; fi
     say present
     exit 0
 fi

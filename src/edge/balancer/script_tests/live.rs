@@ -277,7 +277,7 @@ fn look_tells_absence_from_presence_and_sees_every_drift() {
 fn the_journal_of_a_tree_is_read_however_its_file_is_written() {
     const ASK: Script = Script {
         name: "journal_of",
-        text: concat!(include_str!("../common.sh"), "journal_of \"$1\"\nprintf '\\nend\\n'"),
+        text: concat!(include_str!("../common.sh"), "journal_of \"$1\"\nprintf '%s\\nend\\n' \"$owner\""),
     };
     let temp = tempfile::tempdir().unwrap();
     let cases = [
@@ -288,6 +288,9 @@ fn the_journal_of_a_tree_is_read_however_its_file_is_written() {
         (r#"{"site":"journal"}"#, ""),
         ("", ""),
         ("{\"journal", ""),
+        ("{\n  \"site\": \"shop\",\n  \"journal\": \"j-4\",\n  \"generation\": 2\n}\n", "j-4"),
+        ("{\n  \"site\": \"shop\",\n  \"journal\": \"j-5\"\n}", "j-5"),
+        ("{\n  \"site\": \"shop\",\n  \"journal\": \"\",\n", ""),
     ];
     for (text, journal) in cases {
         std::fs::write(temp.path().join("traffic.json"), text).unwrap();
