@@ -17,7 +17,7 @@ install: ## Install the two names of the program, bg and bluegreen, into ~/.carg
 	$(CARGO) install --locked --path .
 
 test: build ## Every test; the end-to-end ones start sshd and nginx on loopback
-	$(CARGO) test --workspace --locked --no-fail-fast
+	@CARGO="$(CARGO)" sh scripts/test.sh
 
 check: fmt clippy shellcheck ## Before a commit: formatting, lints, and the quick tests
 	$(CARGO) test --workspace --locked --lib
