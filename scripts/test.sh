@@ -1,6 +1,6 @@
 #!/bin/sh
-# Every test of what `make build` built, in two rows at the same time: the rollouts compute, most of the others wait for something. What the second
-# row says is shown as it comes, then what the first one said. Ends with 1 when a test of either failed.
+# Every test of what `make build` built, in two rows at the same time: the rollouts compute, most of the others wait for
+# something. What the second row says is shown as it comes, then what the first one said. Ends with 1 when a test failed.
 set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}

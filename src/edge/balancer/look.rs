@@ -161,7 +161,10 @@ impl Look {
         let with_mode = |part: &str| {
             let path = format!("{dir}/{part}");
             let mode = modes.iter().find(|mode| mode.path == path);
-            (presence(answer.get(part.rsplit('/').next().unwrap_or(part))), mode.map_or_else(String::new, Mode::of_whom))
+            (
+                presence(answer.get(part.rsplit('/').next().unwrap_or(part))),
+                mode.map_or_else(String::new, Mode::of_whom),
+            )
         };
         let tree_mode = modes.iter().find(|mode| mode.path == format!("{dir}/live/current/."));
         Look {
