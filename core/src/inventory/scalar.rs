@@ -115,6 +115,9 @@ pub(super) fn address(text: &str) -> Result<String, Wrong> {
             .at(name.len()..text.len()));
     }
     let address = host(text)?;
+    if address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+        return Err(Wrong::new("is no server's address", "it means every address of this machine"));
+    }
     nginx(limits::address(&address))?;
     Ok(address)
 }

@@ -113,6 +113,7 @@ shows!(
     changed("\"web1\"", "{ host = \"web1\", address = \"10.0.0.1:80\" }"),
     changed("\"web1\"", "{ host = \"web1\", address = \"[::1]\" }"),
     changed("\"web1\"", "{ host = \"web1\", address = \"unix:/run/x\" }"),
+    changed("\"web1\"", "{ host = \"web1\", address = \"0::\" }"),
     changed("\"web1\"", "{ host = \"web[1-2]\", address = \"10.0.0.1\" }"),
     changed("\"lb1\"", "{ host = \"lb1\", address = \"10.0.0.0/33\" }"),
     with_pool("drain.ignore = [\"10.0.0.9/8\", \"monitor\"]"),
