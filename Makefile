@@ -5,7 +5,7 @@ DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
 export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help build install test check fmt clippy deny shellcheck soak demo playground
+.PHONY: help build install test check fmt clippy deny shellcheck soak demo playground recording deb debtest
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -48,3 +48,17 @@ playground: ## A site to try by hand, under load, until Ctrl-C
 	@sh scripts/install-missing.sh $(DAEMONS)
 	$(CARGO) build --workspace --bins --locked
 	$(DEBUG)/bg-playground up
+
+recording: ## Records docs/demo.svg: real commands on a playground, in a terminal of 80×24
+	@sh scripts/install-missing.sh $(DAEMONS)
+	$(CARGO) build --workspace --bins --locked
+	$(DEBUG)/bg-playground record docs/demo.svg
+
+deb: ## A Debian package of the release build, in target/debian
+	$(CARGO) build --release --locked --bin bluegreen
+	@CARGO="$(CARGO)" sh scripts/deb.sh $(or $(CARGO_TARGET_DIR),target)/release/bluegreen
+
+debtest: ## A package of the debug build, installed into an empty root by dpkg, tried there and removed (as root)
+	$(CARGO) build --locked --bin bluegreen
+	@CARGO="$(CARGO)" sh scripts/deb.sh $(DEBUG)/bluegreen --fast
+	@sh scripts/deb-test.sh

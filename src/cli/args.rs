@@ -330,6 +330,9 @@ pub enum Cmd {
     Shell {
         /// Which shell
         shell: ShellName,
+        /// Only the completions, and only of `bluegreen`: what a package installs for everybody
+        #[arg(long)]
+        completions: bool,
     },
     /// What the completions ask: what could stand in place of the last word.
     #[command(name = "__complete", hide = true)]

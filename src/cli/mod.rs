@@ -98,7 +98,7 @@ fn dispatch(context: &Context, command: Cmd) -> Result<Ended, CliError> {
         Cmd::Check { hosts } => check::run(context, hosts).map(Ended::from),
         Cmd::Status { watch } => status::run(context, watch),
         Cmd::Exec { target, command, timeout } => exec::run(context, &target, &command, timeout).map(Ended::from),
-        Cmd::Shell { shell } => shell::run(context, shell),
+        Cmd::Shell { shell, completions } => shell::run(context, shell, completions),
         Cmd::Complete { words } => shell::complete(context, &words),
         change => rollout::run(context, change).map(Ended::from),
     }

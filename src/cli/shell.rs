@@ -11,13 +11,17 @@ const BASH: &str = include_str!("shell/bash.sh");
 const ZSH: &str = include_str!("shell/zsh.sh");
 const FISH: &str = include_str!("shell/fish.fish");
 
-/// Prints what the user's start-up file evaluates.
-pub fn run(context: &Context, shell: ShellName) -> Result<Ended, CliError> {
+/// Between the function and the completions, in each shell's file.
+const COMPLETIONS: &str = "\n# Completions.\n";
+
+/// Prints what the user's start-up file evaluates, or with `completions` what a package installs.
+pub fn run(context: &Context, shell: ShellName, completions: bool) -> Result<Ended, CliError> {
     let script = match shell {
         ShellName::Bash => BASH,
         ShellName::Zsh => ZSH,
         ShellName::Fish => FISH,
     };
+    let script = if completions { packaged(shell, script) } else { script.to_owned() };
     let script = script.replace("@PROGRAM@", &program());
     if context.screen.json {
         return Ok(Answer::new(Exit::Done, "the shell's function and completions")
@@ -26,6 +30,22 @@ pub fn run(context: &Context, shell: ShellName) -> Result<Ended, CliError> {
     }
     context.screen.raw(script.trim_end());
     Ok(Ended::Said(Exit::Done))
+}
+
+/// The completions as the shells load them by the command's name. Those of `bg` belong to the function: without it `bg` is the
+/// shell's own.
+fn packaged(shell: ShellName, script: &str) -> String {
+    let completions = script.split_once(COMPLETIONS).map_or("", |(_, completions)| completions);
+    let without_bg = completions.lines().filter(|line| !line.starts_with("complete -c bg ")).map(|line| match line {
+        line if line.starts_with("complete ") || line.contains("&& compdef ") => line.trim_end_matches(" bg"),
+        line => line,
+    });
+    let text = without_bg.collect::<Vec<_>>().join("\n");
+    match shell {
+        // zsh takes the file for the function's body: loaded, it is called.
+        ShellName::Zsh => format!("#compdef bluegreen\n{text}\n_bluegreen \"$@\"\n"),
+        ShellName::Bash | ShellName::Fish => text,
+    }
 }
 
 /// Prints what could stand where the cursor is, one per line, with what it means after a tab.

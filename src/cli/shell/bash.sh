@@ -7,6 +7,7 @@ bg() {
   esac
 }
 
+# Completions.
 _bluegreen() {
   local cur=${COMP_WORDS[COMP_CWORD]} IFS=$'\n'
   case "$cur" in

@@ -22,6 +22,7 @@ function bg
     builtin bg $groups
 end
 
+# Completions.
 function __bluegreen_complete
     set -l words (commandline -opc)
     command @PROGRAM@ __complete -- $words[2..-1] (commandline -ct) 2>/dev/null

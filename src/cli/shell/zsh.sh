@@ -16,6 +16,7 @@ function bg {
   esac
 }
 
+# Completions.
 function _bluegreen {
   local line
   local -a values texts
