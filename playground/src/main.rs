@@ -1,6 +1,7 @@
 //! The playground's command line.
 
 mod demo;
+mod recording;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,11 @@ struct Args {
 enum Cmd {
     /// Plays the whole journey under load and tells what the clients saw; fails when a promise was not kept.
     Demo,
+    /// Films a short session of real commands under load in a terminal of 80×24, as an animated SVG.
+    Record {
+        /// The SVG's file.
+        file: PathBuf,
+    },
     /// Leaves a playground running with load on it, until Ctrl-C.
     Up {
         /// Requests a second.
@@ -103,6 +109,7 @@ enum Cmd {
 fn run(command: Cmd) -> Result<()> {
     match command {
         Cmd::Demo => demo::Demo::start()?.journey(),
+        Cmd::Record { file } => recording::record(&file),
         Cmd::Up { rate } => demo::up(rate),
         Cmd::Load { to, prefix, rate, clients, seconds } => {
             let longest = Duration::from_secs(seconds);
