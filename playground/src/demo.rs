@@ -1,10 +1,11 @@
 //! The whole journey under load, told step by step, for `make demo`.
 
 use std::io::{IsTerminal, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use bg_playground::load::{Load, Seen};
-use bg_playground::{Behaviour, Error, Playground, Ran, Result};
+use bg_playground::{Behaviour, Error, Playground, Ran, Result, WALK, for_walk};
 
 /// More than any step waits for, on two slow cores.
 const SEEN: Duration = Duration::from_secs(60);
@@ -179,32 +180,32 @@ impl Demo {
     }
 }
 
+/// What gives a terminal `bg` in the site's folder, for the shell that the user has.
+fn enter(site: &Playground) -> Result<String> {
+    let binary = site.bg_command(["status"])?.get_program().to_owned();
+    let (dir, bin) = (site.dir().display(), Path::new(&binary).parent().unwrap_or(Path::new(".")).display());
+    let shell = std::env::var("SHELL").unwrap_or_default();
+    Ok(match shell.rsplit('/').next().unwrap_or_default() {
+        "fish" => format!("cd {dir}; and set -gx PATH {bin} $PATH; and bluegreen shell fish | source"),
+        name => {
+            let name = if name == "zsh" { name } else { "bash" };
+            format!("cd {dir} && PATH=\"{bin}:$PATH\" && eval \"$(bluegreen shell {name})\"")
+        }
+    })
+}
+
 /// Leaves a site running with the load on, until Ctrl-C, and says what to try.
 pub fn up(rate: u32) -> Result<()> {
     let site = served()?;
-    site.release("v2")?;
-    site.release("v3")?;
-    site.artifact("web", "bad", &Behaviour { unhealthy: true, ..Behaviour::default() })?;
-    site.artifact("api", "bad", &Behaviour::default())?;
+    for_walk(&site)?;
     let load = site.load().rate(rate).start()?;
-    tell("The site runs, with load on it. In another terminal:");
-    let binary = site.bg_command(["status"])?.get_program().to_string_lossy().into_owned();
-    println!("  cd {} && alias bluegreen={binary}", site.dir().display());
-    for line in [
-        "bluegreen status",
-        "bluegreen deploy --release v2 --canary mobile=10%",
-        "bluegreen canary mobile=50%",
-        "bluegreen flip",
-        "bluegreen flip --back",
-        "bluegreen flip && bluegreen restore",
-        "bluegreen deploy --release bad; bluegreen abort",
-        "bluegreen exec web -- uptime",
-    ] {
-        println!("  {line}");
+    tell("The site runs, with load on it. In another terminal (docs/tutorial.md explains each of these):");
+    println!("  {}\n", enter(&site)?);
+    WALK.iter().for_each(|line| println!("  {line}"));
+    println!("\n  Also, there: `bg status --watch`, `bg exec web -- uptime`, `ssh -F ssh_config web1`; and");
+    for balancer in site.balancers() {
+        println!("  curl -i http://{}/", balancer.public);
     }
-    println!("  ssh -F ssh_config web1");
-    let public: Vec<String> = site.balancers().iter().map(|it| format!("http://{}/", it.public)).collect();
-    println!("  curl -i {}", public.join("   curl -i "));
     tell("Ctrl-C ends it and removes everything.");
     watch(&load)
 }

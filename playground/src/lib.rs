@@ -36,6 +36,7 @@ pub mod reaper;
 mod run;
 mod sshd;
 mod wait;
+mod walk;
 
 pub use behaviour::{APP_FILE, App, Behaviour};
 pub use error::{Error, Result};
@@ -48,3 +49,4 @@ pub use playground::{Playground, skipped_unless_root};
 pub use programs::app_binary;
 pub use run::{Ran, Running};
 pub use wait::{listens, until};
+pub use walk::{WALK, for_walk};

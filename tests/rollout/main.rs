@@ -17,3 +17,4 @@ mod revert;
 mod servers;
 mod shared;
 mod table;
+mod tutorial;

@@ -40,7 +40,7 @@ pub(super) fn deploy(pool: &Table<'_>) -> Option<(Deploy, Option<String>)> {
             unpack.map(|unpack| (unpack, root))
         }
     };
-    table.finish();
+    table.finish("pools.NAME.deploy");
     deploy
 }
 

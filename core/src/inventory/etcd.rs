@@ -133,7 +133,7 @@ pub(super) fn access(file: &Table<'_>, journal: Option<&mut JournalLocation>) {
         }
         None => {}
     }
-    table.finish();
+    table.finish("etcd");
 }
 
 fn keys(table: &Table<'_>) -> EtcdAccess {

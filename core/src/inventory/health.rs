@@ -36,7 +36,7 @@ pub(super) fn health(pool: &Table<'_>) -> Health {
     }
     let culprit = within_key.or(interval_key).or(timeout_key);
     check_times(&table, &health, culprit);
-    table.finish();
+    table.finish("pools.NAME.health");
     health
 }
 

@@ -7,6 +7,7 @@ mod etcd;
 mod finding;
 mod health;
 mod journal;
+mod keys;
 mod pattern;
 mod places;
 mod pools;
@@ -20,6 +21,7 @@ mod words;
 
 pub use canary::{CanaryErrors, parse_canary, parse_percent};
 pub use finding::{Finding, Findings, Located};
+pub use keys::{Default, Key, Kind, SECTIONS, Section, reference};
 pub use scalar::{parse_duration, spoken_duration};
 pub use types::*;
 pub use words::{Words, fill};

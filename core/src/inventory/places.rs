@@ -41,7 +41,7 @@ pub(super) fn spots<'a>(pool: &Table<'a>, half: Half, room: usize) -> Option<Vec
         if element.is_table() {
             let Some(table) = element.table() else { continue };
             spots.extend(differing(&table, &element));
-            table.finish();
+            table.finish("pools.NAME.blue");
         } else {
             let hosts = element.string(ranges::expand).into_iter().flatten();
             spots.extend(hosts.map(|host| Spot::new(host, None, &element)));

@@ -43,7 +43,7 @@ fn pool(entry: &Value<'_>, site: &str, census: &mut Census) -> Option<Pool> {
     let drain = drain(&table);
     let deploy = deploy::deploy(&table);
     let health = health::health(&table);
-    table.finish();
+    table.finish("pools.NAME");
     // Kind b keeps only its marker there.
     let default_root = format!("~/.bg/{site}/{name}-{{{{ port }}}}");
     let root = match &deploy {
@@ -84,7 +84,7 @@ fn upstream(pool: &Table<'_>) -> Upstream {
             .unwrap_or(default.fail_timeout_ms),
         max_conns: number("max_conns", 1_000_000).unwrap_or(default.max_conns),
     };
-    table.finish();
+    table.finish("pools.NAME.upstream");
     upstream
 }
 
@@ -127,7 +127,7 @@ fn drain(pool: &Table<'_>) -> Drain {
     let on_timeout =
         table.get("on_timeout").and_then(|value| value.choice(&[("fail", OnTimeout::Fail), ("cut", OnTimeout::Cut)]));
     let ignore = table.get("ignore").and_then(|value| value.strings(scalar::network));
-    table.finish();
+    table.finish("pools.NAME.drain");
     Drain {
         timeout_ms: timeout.unwrap_or(default.timeout_ms),
         on_timeout: on_timeout.unwrap_or(default.on_timeout),

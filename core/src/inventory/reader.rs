@@ -7,6 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::de::{DeTable, DeValue};
 
 use super::finding::{Finding, Lines, did_you_mean, one_of, quoted};
+use super::keys::keys;
 
 /// Where findings are collected.
 pub(super) struct Sink<'a> {
@@ -213,7 +214,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A table whose keys are asked for one by one; what was never asked for is unknown.
+/// A table whose keys are asked for one by one. Which there are stands in [`super::keys`].
 pub(super) struct Table<'a> {
     sink: &'a Sink<'a>,
     path: String,
@@ -267,15 +268,20 @@ impl<'a> Table<'a> {
         self.sink.report(Finding { message, label, help, span: self.span.clone() });
     }
 
-    /// Reports every key that was not asked for.
-    pub(super) fn finish(self) {
-        let asked = self.asked.borrow();
-        for entry in self.entries().iter().filter(|entry| !asked.contains(&entry.key)) {
+    /// Reports every key that is none of those of `section`, which is a path of [`super::keys::SECTIONS`].
+    pub(super) fn finish(self, section: &'static str) {
+        let known: Vec<&'static str> = keys(section).iter().map(|key| key.name).collect();
+        debug_assert!(
+            known.len() == self.asked.borrow().len() && self.asked.borrow().iter().all(|key| known.contains(key)),
+            "`{section}` has the keys {known:?}, and the parser asked for {:?}",
+            self.asked.borrow()
+        );
+        for entry in self.entries().iter().filter(|entry| !known.contains(&entry.key)) {
             let place = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
             self.sink.report(Finding {
                 message: format!("unknown key {}{place}", quoted(entry.key)),
-                label: format!("bg knows {}", listed(&asked)),
-                help: did_you_mean(entry.key, asked.iter().copied()),
+                label: format!("bg knows {}", known.join(", ")),
+                help: did_you_mean(entry.key, known.iter().copied()),
                 span: entry.key_span.clone(),
             });
         }
@@ -302,8 +308,4 @@ impl<'a> Table<'a> {
 /// Whether a key is written without quotes.
 fn bare(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
-fn listed(keys: &[&'static str]) -> String {
-    keys.join(", ")
 }

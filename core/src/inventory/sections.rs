@@ -25,7 +25,7 @@ pub(super) fn inventory(short_name: &str, file: Table<'_>) -> Inventory {
     let pools = pools::pools(&file, &site);
     let segments = segments::segments(&file, &site);
     let canary_key = canary_key(&file);
-    file.finish();
+    file.finish("");
     let journal = journal.unwrap_or_else(|| default_journal(short_name));
     Inventory { site, journal, ssh, balancers, templates, pools, segments, canary_key }
 }
@@ -39,7 +39,7 @@ fn site(short_name: &str, file: &Table<'_>) -> (String, Option<JournalLocation>)
         Some(journal) => journal.string(journal::location),
         None => Some(default_journal(short_name)),
     };
-    table.finish();
+    table.finish("site");
     (name.unwrap_or_else(|| STAND_IN.to_owned()), journal)
 }
 
@@ -61,7 +61,7 @@ fn ssh(file: &Table<'_>) -> Ssh {
             .unwrap_or(DEFAULT_CONNECT_MS),
         parallel: parallel.map_or(DEFAULT_PARALLEL, |number| number as usize),
     };
-    table.finish();
+    table.finish("ssh");
     ssh
 }
 
@@ -100,7 +100,7 @@ fn balancers(file: &Table<'_>, site: &str) -> (Vec<Balancer>, Option<String>) {
             }
         }
     }
-    table.finish();
+    table.finish("balancers");
     (balancers, templates)
 }
 
@@ -128,7 +128,7 @@ fn add_balancers(
         let hosts = table.require("host", "`host = \"lb3\"`").and_then(|host| host.string(ranges::expand));
         let address = table.get("address").and_then(|address| networks(&address)).unwrap_or_default();
         let balancer = balancer_keys(&table, common.clone());
-        table.finish();
+        table.finish("balancers.hosts");
         (hosts, Balancer { address, ..balancer })
     } else {
         (element.string(ranges::expand), common.clone())
@@ -156,7 +156,7 @@ pub(super) fn networks(value: &Value<'_>) -> Option<Vec<ipnet::IpNet>> {
 fn canary_key(file: &Table<'_>) -> CanaryKey {
     let Some(table) = file.get("canary").and_then(|canary| canary.table()) else { return CanaryKey::Client };
     let key = table.get("key").and_then(|key| key.string(sticky_key));
-    table.finish();
+    table.finish("canary");
     key.unwrap_or(CanaryKey::Client)
 }
 

@@ -43,7 +43,7 @@ fn segment(entry: &Value<'_>, site: &str) -> Option<Segment> {
         let known = "user_agent, header.NAME, cookie.NAME, path, host or address";
         table.wrong(Wrong::new("has no condition", "would match every request").help(format!("add {known}")));
     }
-    table.finish();
+    table.finish("segments.NAME");
     Some(Segment { name: entry.key.to_owned(), conditions })
 }
 

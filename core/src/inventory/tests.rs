@@ -4,6 +4,7 @@ use super::*;
 
 mod bounds;
 mod canary;
+mod keys;
 mod refused;
 mod valid;
 mod words;

@@ -8,29 +8,44 @@ fn the_example_parses() {
     insta::assert_debug_snapshot!(inventory);
 }
 
-/// Whoever takes the comment signs away must get keys that exist.
+/// A line of the example without its comment sign, where it is one that can be taken away: a key, a table, a host.
+fn uncommented(line: &str) -> Option<String> {
+    let (indent, rest) = line.split_once("# ")?;
+    let key = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+    let is_entry =
+        rest.starts_with(['[', '{']) || rest.split_once(" = ").is_some_and(|(name, _)| name.chars().all(key));
+    (indent.trim().is_empty() && is_entry).then(|| format!("{indent}{rest}"))
+}
+
 #[test]
-fn every_commented_key_of_the_example_is_known() {
-    let uncommented: Vec<String> = EXAMPLE
-        .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if is_entry(rest) => rest.to_owned(),
-            _ => line.to_owned(),
-        })
-        // A command instead of requests excludes what is written for requests.
-        .filter(|line| !line.starts_with("run = \"/opt/check.sh\""))
-        .collect();
-    let inventory = good(&uncommented.join("\n"));
+fn every_commented_line_of_the_example_may_be_taken_in_by_itself() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let mut taken = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let Some(plain) = uncommented(line) else { continue };
+        let mut with: Vec<&str> = lines.clone();
+        with[at] = &plain;
+        // A table is nothing without its first key.
+        let next = if plain.starts_with('[') { uncommented(lines[at + 1]) } else { None };
+        if let Some(next) = &next {
+            with[at + 1] = next;
+        }
+        good(&with.join("\n"));
+        taken += 1;
+    }
+    assert!(taken > 30, "{taken}");
+}
+
+#[test]
+fn the_whole_example_may_be_taken_in() {
+    let all: Vec<String> = EXAMPLE.lines().map(|line| uncommented(line).unwrap_or_else(|| line.to_owned())).collect();
+    let inventory = good(&all.join("\n"));
     assert_eq!(inventory.ssh.user.as_deref(), Some("deploy"));
     assert_eq!(inventory.templates.as_deref(), Some("nginx-templates"));
+    assert_eq!(inventory.balancers[2].probe, 8475);
     assert_eq!(inventory.pools[0].health.release_header.as_deref(), Some("X-Release"));
     assert_eq!(inventory.pools[0].health.body.as_deref(), Some("\"status\":\"ok\""));
     assert_eq!(inventory.segments[1].conditions.len(), 2);
-}
-
-fn is_entry(line: &str) -> bool {
-    let key = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
-    line.starts_with("[segments.") || line.split_once(" = ").is_some_and(|(name, _)| name.chars().all(key))
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What the documents say is what the program does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod commands;
+mod inventory;
+mod links;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -69,6 +73,23 @@ fn sources() -> String {
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Every document for users and developers: its path from the root of the project, and its text.
+fn documents() -> Vec<(String, String)> {
+    let listed = fs::read_dir(folder("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut paths: Vec<String> =
+        listed.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    paths.sort();
+    paths.insert(0, "README.md".to_owned());
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(folder(&path)).unwrap())).collect()
+}
+
+/// The fenced blocks of a language in a document.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let begun = text.split(&*fence).skip(1);
+    begun.map(|rest| rest.split_once("\n```").unwrap_or_else(|| panic!("a block is never closed: {rest}")).0).collect()
 }
 
 /// What stands between backticks.
