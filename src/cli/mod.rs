@@ -8,6 +8,7 @@ mod error;
 mod exec;
 mod init;
 mod locate;
+mod measure;
 mod progress;
 mod remote;
 mod rollout;
@@ -16,6 +17,7 @@ mod shell;
 mod status;
 mod stop;
 mod templates;
+mod terminal;
 
 use std::{ffi::OsString, path::PathBuf};
 

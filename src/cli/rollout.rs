@@ -15,7 +15,11 @@ use bluegreen_core::{
     rollout::OpenCommand,
     traffic::SegmentShare,
 };
-use tokio::time::timeout;
+use nix::sys::signal::Signal;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     Context,
@@ -23,7 +27,7 @@ use super::{
     args::{Change, Cmd, JournalCmd, NewRelease},
     error::CliError,
     locate::Located,
-    progress,
+    progress::Telling,
     remote::{listen, runtime},
     screen::Screen,
     stop::Stop,
@@ -45,27 +49,32 @@ pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
     let (asked, dry_run, patience) = asked(&located.inventory, command)?;
     let seen = located.clone();
     let interrupted = Arc::new(AtomicBool::new(false));
-    let reporter = progress::reporter(context.screen);
+    let telling = Telling::new(context.screen);
     let site = Site::new(
         located.inventory,
         located.templates,
         located.base,
         context.cwd.clone(),
-        reporter,
+        telling.reporter(),
         interrupted.clone(),
     )
     .patient(patience);
-    let watched = Watched { screen: context.screen, interrupted, waits: site.waits(), located: seen };
+    let screen = context.screen;
+    let watched = Watched { screen, telling: telling.clone(), interrupted, waits: site.waits(), located: seen };
     let finished = runtime()?.block_on(async {
         tokio::spawn(watch_stop(listen()?, watched));
+        tokio::spawn(watch_return(telling.clone()));
         Ok::<Finished, CliError>(site.run(asked, dry_run).await)
-    })?;
+    });
+    telling.finish();
+    let finished = finished?;
     Ok(answer(context, finished))
 }
 
 /// What whoever asks to stop is told by.
 struct Watched {
     screen: Screen,
+    telling: Telling,
     interrupted: Arc<AtomicBool>,
     /// Whether the command waits for the lock at this moment.
     waits: Arc<AtomicBool>,
@@ -74,20 +83,29 @@ struct Watched {
 
 /// The first time the step under way is finished, the second time the program leaves at once.
 async fn watch_stop(mut stop: Stop, watched: Watched) {
-    let Watched { screen, interrupted, waits, located } = watched;
+    let Watched { screen, telling, interrupted, waits, located } = watched;
     loop {
         stop.asked().await;
         let waits = waits.load(Ordering::SeqCst);
         if interrupted.swap(true, Ordering::SeqCst) {
             let answer = if waits { left_the_queue() } else { left_at_once(&located).await };
+            telling.finish();
             screen.answer(&answer);
             exit(Exit::Interrupted as i32);
         }
-        screen.err(if waits {
+        telling.say(if waits {
             "leaving the queue"
         } else {
             "stopping after the step under way; Ctrl-C again leaves at once"
         });
+    }
+}
+
+/// After Ctrl-Z and `fg` the shell has written below what was drawn.
+async fn watch_return(telling: Telling) {
+    let Ok(mut returns) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else { return };
+    while returns.recv().await.is_some() {
+        telling.draw_anew();
     }
 }
 

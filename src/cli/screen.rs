@@ -6,6 +6,7 @@ use super::{
     answer::Answer,
     args::{ColorWhen, Global},
     error::CliError,
+    terminal::can_draw,
 };
 use crate::engine::Exit;
 
@@ -28,6 +29,8 @@ pub struct Screen {
     pub color: bool,
     /// Colours on stderr.
     pub color_err: bool,
+    /// Whether what goes on is drawn on stderr, and not said in lines.
+    pub live: bool,
 }
 
 /// The same text with every `bg …` in it under the name that the program was called by: after a backtick or a quote, and at
@@ -92,13 +95,15 @@ impl Screen {
             terminal_err: std::io::stderr().is_terminal(),
             color: color(std::io::stdout().is_terminal()),
             color_err: color(std::io::stderr().is_terminal()),
+            live: std::io::stderr().is_terminal() && !global.json && !global.quiet && can_draw(),
         }
     }
 
     /// For the time before the command line is understood.
     pub fn bare(called: &'static str, json: bool) -> Screen {
         let (terminal, terminal_err) = (false, false);
-        Screen { called, json, quiet: false, verbose: false, terminal, terminal_err, color: false, color_err: false }
+        let (color, color_err, live) = (false, false, false);
+        Screen { called, json, quiet: false, verbose: false, terminal, terminal_err, color, color_err, live }
     }
 
     /// Text under the name that the program was called by.

@@ -331,6 +331,7 @@ impl Engine<'_> {
     /// Puts every balancer back. On success the command is over.
     async fn undo(&mut self, index: usize) -> Result<(), Outcome> {
         (self.reporter)(Report::PuttingBack);
+        let started = Instant::now();
         let state = self.journal.state();
         let Some(open) = state.open.clone() else {
             return Err(Outcome::new(Exit::Failed, "the journal holds no open command to undo"));
@@ -341,7 +342,9 @@ impl Engine<'_> {
         let before = open.step.map(|step| step.before).unwrap_or_default();
         let epoch = state.epoch();
         let work = Work { state, step: &planned.step, before: &before, epoch: &epoch };
-        match self.world.put_back(work).await {
+        let put_back = self.world.put_back(work).await;
+        (self.reporter)(Report::PutBack { is_whole: put_back.is_ok(), elapsed: started.elapsed() });
+        match put_back {
             Ok(()) => {
                 let mut events = vec![Event::Undone { step: index }];
                 events.extend(self.journal.state().give_up("a balancer failed, and all were put back"));

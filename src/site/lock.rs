@@ -50,7 +50,7 @@ impl Site {
         // One that cannot be read is refused a moment later.
         let Ok(now) = journal::read(self.store.as_ref()).await else { return };
         if let Some(said) = meets(on_green(then), on_green(&now.state)) {
-            (self.world.reporter)(Report::Waiting(said));
+            (self.world.reporter)(Report::Turn(said));
         }
     }
 
@@ -87,7 +87,7 @@ impl Site {
         taken.map_err(not_opened)?;
         if has_waited {
             let waited = words::duration(begun.elapsed());
-            (self.world.reporter)(Report::Waiting(format!("it is the turn of `{command}`, after {waited}")));
+            (self.world.reporter)(Report::Turn(format!("it is the turn of `{command}`, after {waited}")));
         }
         Ok(has_waited)
     }

@@ -7,7 +7,7 @@ use bluegreen_core::{nginx::tree::tree, traffic::Traffic};
 use super::Live;
 use crate::{
     edge::{balancer::Error, host::fan_out},
-    engine::{Effect, Failure, Work, named},
+    engine::{Doing, Effect, Failure, Progress, Work, named},
 };
 
 /// How long the way back waits for a host to let bg in before it goes on with the others. Connecting takes a fraction of a
@@ -26,7 +26,9 @@ impl Live {
         let generations = &self.generations(work, to);
         let living = self.living().await.to_vec();
         fan_out(living, self.hosts.parallel(), |host| async move {
-            if let Err(error) = self.balancers.prepare(&host, generations).await {
+            let says = Progress::of(&host, Doing::Says("preparing".to_owned()));
+            let prepare = self.balancers.prepare(&host, generations);
+            if let Err(error) = self.telling(says, prepare, |error| error.kind.to_string()).await {
                 self.note(Some(&host), format!("could not be prepared: {}", error.kind));
             }
         })
@@ -62,7 +64,10 @@ impl Live {
         let work = &work;
         let mut results = Vec::new();
         for (hosts, is_living) in [(living, true), (others, false)] {
-            let each = |host: String| async move { work(&host, is_living).await };
+            let each = |host: String| async move {
+                let says = Progress::of(&host, Doing::Says("going back".to_owned()));
+                self.telling(says, work(&host, is_living), |error| error.kind.to_string()).await
+            };
             results.extend(fan_out(hosts, self.hosts.parallel(), each).await);
         }
         let said = |(host, result): (String, Result<(), Error>)| Some(named(&host, &result.err()?.kind.to_string()));

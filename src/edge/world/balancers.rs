@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Live;
 use crate::{
     edge::balancer::{Reloaded, two_phase},
-    engine::{Effect, Failure},
+    engine::{Doing, Effect, Failure, Progress},
 };
 
 /// Every balancer's http.conf and server.conf at one revision, by host.
@@ -44,7 +44,8 @@ pub fn conf_digest(inventory: &Inventory, templates: &Templates) -> Result<Strin
 
 impl Live {
     pub(super) async fn create_dirs(&self) -> Result<Vec<String>, Failure> {
-        match two_phase::all(self.balancers.create_dirs_all().await) {
+        let create = async |host: &str| self.balancers.create_dirs(host).await;
+        match two_phase::all(self.each("making bg's directories", create).await) {
             Ok(_) => Ok(Vec::new()),
             Err(errors) => Err(nothing(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
         }
@@ -61,6 +62,8 @@ impl Live {
     }
 
     pub(super) async fn reload_conf(&self, revision: u64) -> Result<Vec<String>, Failure> {
+        let waits = "reloading, and waiting until no old worker accepts any more";
+        self.progress(Progress::whole(Doing::Says(waits.to_owned())));
         let reloaded = self.balancers.reload_conf_all(revision).await.map_err(|error| not_all(&error))?;
         let unwired = reloaded.iter().filter(|(_, how)| *how == Reloaded::NotWired);
         Ok(unwired

@@ -1,6 +1,6 @@
 //! Health before a shift (one request per place) and after an installation (the full check), each with the fence raised.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
@@ -23,7 +23,7 @@ use crate::{
         host::fan_out,
         server::{self, Bounds, Seen},
     },
-    engine::{Effect, Failure, Work, and_then},
+    engine::{Doing, Effect, Failure, Progress, Work, and_then},
 };
 
 /// What a forward shift that was not made says.
@@ -51,7 +51,7 @@ impl Live {
         let count = spots.len();
         let Some(half) = halves.first().copied() else { return Ok(Vec::new()) };
         if direction == Direction::Forward {
-            let check = |spot| self.quick_check_one(work, spot, viewpoints);
+            let check = |spot| self.on_spot(spot, "asking its health", self.quick_check_one(work, spot, viewpoints));
             let checked = fan_out(spots, self.hosts.parallel(), check).await;
             let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
             return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
@@ -76,10 +76,10 @@ impl Live {
     ) -> Vec<(Spot<'a>, Result<(), Failure>)> {
         let patience = Instant::now() + PATIENCE;
         let mut results: Vec<Option<Result<(), Failure>>> = spots.iter().map(|_| None).collect();
-        let checks = spots
-            .iter()
-            .enumerate()
-            .map(|(index, &spot)| async move { (index, self.quick_check_one(work, spot, viewpoints).await) });
+        let checks = spots.iter().enumerate().map(|(index, &spot)| async move {
+            let check = self.quick_check_one(work, spot, viewpoints);
+            (index, self.on_spot(spot, "asking its health", check).await)
+        });
         let mut checks = stream::iter(checks).buffer_unordered(self.hosts.parallel().max(1));
         loop {
             let found = |pool: &str| {
@@ -153,18 +153,29 @@ impl Live {
 
     pub(super) async fn check(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
         let spots = self.spots(half);
+        self.on_spots(&spots);
         let count = spots.len();
         let viewpoints = self.balancers.names();
         let viewpoints = &viewpoints;
-        let checked = fan_out(spots, self.hosts.parallel(), |spot| async move {
-            let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
-            let seen = seen.map_err(|error| failed(half, &error))?;
-            self.marked(work, spot, &seen, release)?;
-            self.full_check(work, spot, viewpoints).await
+        let checked = fan_out(spots, self.hosts.parallel(), |spot| {
+            self.on_spot(spot, "asking its health", self.check_one(work, spot, release, viewpoints))
         })
         .await;
         let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
         all_of_upgrade(work, half, failures, count).map_or(Ok(Vec::new()), Err)
+    }
+
+    async fn check_one(
+        &self,
+        work: Work<'_>,
+        spot: Spot<'_>,
+        release: Version,
+        viewpoints: &[String],
+    ) -> Result<(), Failure> {
+        let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
+        let seen = seen.map_err(|error| failed(spot.half, &error))?;
+        self.marked(work, spot, &seen, release)?;
+        self.full_check(work, spot, viewpoints).await
     }
 
     async fn full_check(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
@@ -172,14 +183,17 @@ impl Live {
         let host = spot.place.host.as_str();
         // An application may go to and fro between two answers: each is told once.
         let mut told = HashSet::new();
+        let within = Duration::from_millis(spot.pool.health.within_ms);
         let waited = probe.wait_until_healthy(|progress| {
-            let text = match progress.verdict {
-                Verdict::Healthy => format!("healthy {}/{}", progress.successes, progress.needed),
-                Verdict::Unhealthy { reason, .. } => reason.clone(),
+            let (text, said) = match progress.verdict {
+                Verdict::Healthy => (format!("healthy {}/{}", progress.successes, progress.needed), None),
+                Verdict::Unhealthy { reason, .. } => (reason.clone(), Some(reason.clone())),
             };
-            if told.insert(text.clone()) {
-                self.note(Some(host), format!("{}: {text}", spot.pool.name));
-            }
+            let line = told.insert(text.clone()).then(|| format!("{}: {text}", spot.pool.name));
+            let doing = Doing::Checks { done: progress.successes, of: progress.needed, said };
+            let until = std::time::Instant::now() + within.saturating_sub(progress.elapsed);
+            let of_place = Progress::of(host, doing).part(&spot.pool.name).until(until);
+            self.progress(Progress { line, ..of_place });
         });
         waited.await.map_err(|unhealthy| match &unhealthy.viewpoint_lost {
             // The balancer's fault and not the release's: nothing is known against the place.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{Live, Spot, release_of};
 use crate::{
     edge::{balancer::InFlight, host::fan_out},
-    engine::{Effect, Failure, Work},
+    engine::{Doing, Effect, Failure, Progress, Work},
 };
 
 /// Pause between two looks at what is in flight.
@@ -37,11 +37,27 @@ impl Remaining {
             InFlight::AtLeast(n) => format!("{n} or more requests in flight on `{host}` {}", of(*half)),
         });
         let peers = self.peers.iter().map(|(host, _, peer, count)| {
-            let connections = if *count == 1 { "connection" } else { "connections" };
-            format!("{count} {connections} to `{host}` from {peer}, which is no balancer")
+            format!("{} to `{host}` from {peer}, which is no balancer", connections(*count))
         });
         requests.chain(peers).collect::<Vec<_>>().join("; ")
     }
+}
+
+fn connections(count: usize) -> String {
+    if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") }
+}
+
+/// What one balancer counts.
+fn in_flight(half: Seen, count: InFlight) -> String {
+    match count {
+        InFlight::None => format!("requests in flight {}", of(half)),
+        InFlight::AtLeast(n) => format!("{n} or more requests in flight {}", of(half)),
+    }
+}
+
+/// What still stands in the way on one host, or that nothing does.
+fn standing(what: Vec<String>, else_said: &str) -> Doing {
+    if what.is_empty() { Doing::Done(else_said.to_owned()) } else { Doing::Says(what.join(", ")) }
 }
 
 /// Requests that began while both halves served may be on either.
@@ -58,6 +74,7 @@ impl Live {
         self.guard(work, half, thorough).await?;
         let release = release_of(work.state, release)?;
         let places = self.places_without(work, half, release).await?;
+        self.on_spots(&places);
         if places.is_empty() {
             return Ok(vec![format!("every place of {half} has {} already", release.version)]);
         }
@@ -74,13 +91,32 @@ impl Live {
             }
             let words = remaining.words();
             if words != last {
-                self.note(None, format!("waiting for {words}"));
+                self.tell_drain(half, &places, &remaining, until, Some(format!("waiting for {words}")));
                 last.clone_from(&words);
             }
             if Instant::now() >= until {
                 return self.drain_ran_out(half, &places, &remaining, timeout);
             }
             sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    /// Every balancer's count, and the servers that somebody else is connected to.
+    fn tell_drain(&self, half: Half, places: &[Spot<'_>], remaining: &Remaining, until: Instant, line: Option<String>) {
+        let waits = Doing::Says(format!("waiting until nobody uses {half} any more"));
+        self.progress(Progress { line, ..Progress::whole(waits).until(until.into_std()) });
+        for host in self.balancers.names() {
+            let counts = remaining.requests.iter().filter(|(at, ..)| *at == host);
+            let counts: Vec<String> = counts.map(|(_, seen, count)| in_flight(*seen, *count)).collect();
+            self.progress(Progress::of(&host, standing(counts, "nothing in flight")));
+        }
+        for spot in places {
+            let host = &spot.place.host;
+            let peers = remaining.peers.iter().filter(|(at, pool, ..)| at == host && *pool == spot.pool.name);
+            let peers =
+                peers.map(|(_, _, peer, count)| format!("{} from {peer}, which is no balancer", connections(*count)));
+            let doing = standing(peers.collect(), "nobody else is connected");
+            self.progress(Progress::of(host, doing).part(&spot.pool.name));
         }
     }
 
@@ -130,7 +166,10 @@ impl Live {
         }
         if longest > Duration::ZERO {
             let wait = longest.min(LONGEST_DELAY);
-            self.note(None, format!("waiting {}s for requests that limit_req may still delay", wait.as_secs_f64()));
+            let text = format!("waiting {}s for requests that limit_req may still delay", wait.as_secs_f64());
+            let until = std::time::Instant::now() + wait;
+            let doing = Doing::Says("waiting for requests that limit_req may still delay".to_owned());
+            self.progress(Progress::whole(doing).until(until).line(text));
             sleep(wait).await;
         }
         Ok(())

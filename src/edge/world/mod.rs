@@ -5,6 +5,7 @@ mod balancers;
 mod check;
 mod drain;
 mod ours;
+mod progress;
 mod revert;
 mod shift;
 mod upgrade;
@@ -109,6 +110,23 @@ pub(super) fn release_of(state: &State, version: Version) -> Result<&Release, Fa
         .ok_or_else(|| Failure::new(Effect::Open, format!("the journal knows no release {version}")))
 }
 
+/// Whether a step is about nginx, and not about the servers behind it.
+fn is_of_balancers(step: &Step) -> bool {
+    match step {
+        Step::CreateDirs
+        | Step::WriteConf { .. }
+        | Step::ReloadConf { .. }
+        | Step::Prepare { .. }
+        | Step::Commit { .. }
+        | Step::ArmRevert { .. }
+        | Step::DisarmRevert
+        | Step::Follow { .. } => true,
+        Step::Drain { .. } | Step::Place { .. } | Step::Activate { .. } | Step::Check { .. } | Step::Prune { .. } => {
+            false
+        }
+    }
+}
+
 #[async_trait(?Send)]
 impl World for Live {
     async fn survey(&self, state: &State, step: &Step) -> Result<Survey, Failure> {
@@ -120,6 +138,9 @@ impl World for Live {
     }
 
     async fn perform(&self, work: Work<'_>) -> Result<Vec<String>, Failure> {
+        if is_of_balancers(work.step) {
+            self.on_hosts(self.balancers.names());
+        }
         match work.step {
             Step::CreateDirs => self.create_dirs().await,
             Step::WriteConf { revision } => self.write_conf(*revision).await,

@@ -17,7 +17,9 @@ impl Live {
             return Ok(vec!["every balancer has that traffic already, so there is nothing to go back from".to_owned()]);
         };
         let journal = work.epoch.journal.as_str();
-        let armed = self.balancers.arm_all(n, journal, &tree(back).hash(), after_ms).await;
+        let hash = tree(back).hash();
+        let arm = async |host: &str| self.balancers.arm(host, n, journal, &hash, after_ms).await;
+        let armed = self.each("arming its timer", arm).await;
         let Some(error) = armed.iter().find_map(|(_, result)| result.as_ref().err()) else {
             let after = SignedDuration::from_millis(i64::try_from(after_ms).unwrap_or(i64::MAX));
             let at = clock(Timestamp::now() + after);
@@ -36,8 +38,9 @@ impl Live {
         let Some(armed) = &work.state.armed else { return Ok(Vec::new()) };
         let n = armed.generation;
         let when = goes_back(goes_back_at(armed), Timestamp::now());
+        let disarm = async |host: &str| self.balancers.disarm(host, n, &work.epoch.journal).await;
         let (mut reverted, mut untold) = (Vec::new(), Vec::new());
-        for (host, result) in self.balancers.disarm_all(n, &work.epoch.journal).await {
+        for (host, result) in self.each("telling it to stay", disarm).await {
             match result {
                 Ok(Disarmed::Now | Disarmed::Already) => {}
                 Ok(Disarmed::Reverted) => reverted.push(format!("`{host}`")),

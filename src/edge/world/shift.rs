@@ -19,11 +19,14 @@ use crate::{
 impl Live {
     pub(super) async fn survey_balancers(&self, state: &State, step: &Step) -> Result<Survey, Failure> {
         let Step::Prepare { to, direction } = step else { return Ok(Survey { highest: 0, settled: false }) };
+        self.on_hosts(self.balancers.names());
         let journal = state.journal.as_deref().unwrap_or_default();
         let wanted = tree(to).hash();
         let mut survey = Survey { highest: 0, settled: state.confirmed.is_some() };
         let looks = match direction {
-            Direction::Forward => self.balancers.look_all().await,
+            Direction::Forward => {
+                self.each("looking at what it serves", async |host| self.balancers.look(host).await).await
+            }
             Direction::Backward => {
                 let living = self.living().await.to_vec();
                 survey.settled &= living.len() == self.balancers.names().len();
@@ -76,7 +79,8 @@ impl Live {
 
     async fn prepare_forward(&self, work: Work<'_>, generations: &[Generation]) -> Result<(), Failure> {
         self.answering(work.state).await?;
-        let failed = self.balancers.prepare_all(generations).await.into_iter().find_map(|(_, result)| result.err());
+        let prepared = self.each("preparing", async |host| self.balancers.prepare(host, generations).await).await;
+        let failed = prepared.into_iter().find_map(|(_, result)| result.err());
         failed.map_or(Ok(()), |error| Err(unprepared(&error)))
     }
 
@@ -145,8 +149,13 @@ impl Live {
         let journal = work.epoch.journal.as_str();
         let hash = tree(to).hash();
         let mut failures = match n {
-            Some(n) if is_armed => said(self.balancers.commit_armed_all(n, journal, &hash).await),
-            Some(n) => said(self.balancers.commit_all(n, journal, &hash).await),
+            Some(n) => {
+                let commit = async |host: &str| match is_armed {
+                    true => self.balancers.commit_armed(host, n, journal, &hash).await,
+                    false => self.balancers.commit(host, n, journal, &hash).await,
+                };
+                said(self.each("switching", commit).await)
+            }
             None => Vec::new(),
         };
         let Some(n) = n.or(work.state.confirmed) else { return failures };
@@ -157,7 +166,11 @@ impl Live {
             return failures;
         }
         let without: Vec<String> = failures.iter().map(|(host, _)| host.clone()).collect();
-        failures.extend(said(self.balancers.confirm_all_but(&without, n, to).await));
+        let confirm = async |host: &str| match without.iter().any(|known| known == host) {
+            true => Ok(()),
+            false => self.balancers.confirm(host, n, to, None).await,
+        };
+        failures.extend(said(self.each("waiting until its workers see it", confirm).await));
         failures
     }
 

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use bluegreen_core::{
@@ -22,11 +23,13 @@ use crate::{
         host::fan_out,
         server::{self, Activated, Bounds, Epoch, Placed, ServerError, Task},
     },
-    engine::{Effect, Failure, Work, and_then},
+    engine::{Doing, Effect, Failure, Progress, Report, Work, and_then},
 };
 
 /// A progress note after every so many tenths of an upload.
 const PROGRESS_TENTHS: u64 = 10;
+/// Between two of these a terminal's bar grows.
+const PROGRESS_STEPS: u64 = 200;
 
 impl Live {
     /// The places of `half` that do not run `release` yet, by their marker and `current`.
@@ -85,7 +88,10 @@ impl Live {
     pub(super) async fn place(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
         self.guard(work, half, false).await?;
         let release = release_of(work.state, release)?;
-        let placed = fan_out(self.spots(half), self.hosts.parallel(), |spot| self.place_one(work, spot, release)).await;
+        let spots = self.spots(half);
+        self.on_spots(&spots);
+        let place = |spot| self.on_spot(spot, "looking at what it has", self.place_one(work, spot, release));
+        let placed = fan_out(spots, self.hosts.parallel(), place).await;
         let results = placed.into_iter().map(|(spot, result)| (spot, result.map(|p| p == Placed::Already))).collect();
         summary(work, half, results, ["has the files already", "have the files already"])
     }
@@ -105,20 +111,27 @@ impl Live {
                     Some(Content::Artifact { sha256, .. }) if kept.sha256.as_ref() == Some(sha256))
         });
         let packed = if there { None } else { Some(self.packed_for(spot, release).await?) };
-        let progress = self.upload_progress(&spot.place.host);
+        let progress = self.upload_progress(spot);
         let placed = server::place_release(&self.hosts, &task, packed.as_deref(), progress).await;
         placed.map_err(|error| failed(spot.half, &error))
     }
 
-    fn upload_progress(&self, host: &str) -> server::Progress {
-        let (host, reporter) = (host.to_owned(), self.reporter.clone());
-        let told = AtomicU64::new(0);
+    fn upload_progress(&self, spot: Spot<'_>) -> server::Progress {
+        let (host, pool, reporter) = (spot.place.host.clone(), spot.pool.name.clone(), self.reporter.clone());
+        let (told, drawn) = (AtomicU64::new(0), AtomicU64::new(0));
+        let grew = |mark: &AtomicU64, sent: u64, total: u64, parts: u64| {
+            let part = (sent * parts).checked_div(total).unwrap_or(parts);
+            mark.fetch_max(part, Ordering::Relaxed) < part
+        };
         Arc::new(move |sent, total| {
-            let tenth = (sent * PROGRESS_TENTHS).checked_div(total).unwrap_or(PROGRESS_TENTHS);
-            if told.fetch_max(tenth, Ordering::Relaxed) < tenth {
-                let text = format!("sent {} of {} KiB", sent.div_ceil(1024), total.div_ceil(1024));
-                reporter(crate::engine::Report::Note { host: Some(host.clone()), text });
+            let is_line = grew(&told, sent, total, PROGRESS_TENTHS);
+            if !grew(&drawn, sent, total, PROGRESS_STEPS) && !is_line {
+                return;
             }
+            let text = format!("sent {} of {} KiB", sent.div_ceil(1024), total.div_ceil(1024));
+            let line = is_line.then_some(text);
+            let sends = Progress::of(&host, Doing::Sends { done: sent, of: total }).part(&pool);
+            reporter(Report::Progress(Progress { line, ..sends }));
         })
     }
 
@@ -154,21 +167,34 @@ impl Live {
     pub(super) async fn activate(&self, work: Work<'_>, half: Half, release: Version) -> Result<Vec<String>, Failure> {
         self.guard(work, half, false).await?;
         let release = release_of(work.state, release)?;
-        let activated = fan_out(self.spots(half), self.hosts.parallel(), |spot| async move {
-            let words = self.words(spot, release);
-            let task = self.task(spot, work.epoch, release, &words);
-            let activated = server::activate(&self.hosts, &task, false).await;
-            if matches!(activated, Ok(Activated::Done)) {
-                self.note(Some(&spot.place.host), format!("runs {}", release.version));
-            }
-            activated.map(|how| how == Activated::Already).map_err(|error| failed(half, &error))
-        })
-        .await;
+        let spots = self.spots(half);
+        self.on_spots(&spots);
+        let activate = |spot| self.activate_one(work, spot, release);
+        let activated = fan_out(spots, self.hosts.parallel(), activate).await;
         summary(work, half, activated, ["ran it already"; 2])
+    }
+
+    /// Returns whether it ran the release already.
+    async fn activate_one(&self, work: Work<'_>, spot: Spot<'_>, release: &Release) -> Result<bool, Failure> {
+        let words = self.words(spot, release);
+        let task = self.task(spot, work.epoch, release, &words);
+        let bound = if task.unpacks() { task.bounds.restart } else { task.bounds.run };
+        let at = |doing| Progress::of(&spot.place.host, doing).part(&spot.pool.name);
+        self.progress(at(Doing::Says(format!("starting {}", release.version))).until(Instant::now() + bound));
+        let activated = server::activate(&self.hosts, &task, false).await;
+        let text = format!("runs {}", release.version);
+        let ended = match &activated {
+            Ok(Activated::Done) => at(Doing::Done(text.clone())).line(text),
+            Ok(Activated::Already) => at(Doing::Done(format!("ran {} already", release.version))),
+            Err(error) => at(Doing::Failed(error.to_string())),
+        };
+        self.progress(ended);
+        activated.map(|how| how == Activated::Already).map_err(|error| failed(spot.half, &error))
     }
 
     pub(super) async fn prune(&self, work: Work<'_>, protect: &[Version]) -> Result<Vec<String>, Failure> {
         let spots: Vec<Spot<'_>> = Half::ALL.into_iter().flat_map(|half| self.spots(half)).collect();
+        self.on_spots(&spots);
         let release = release_of(work.state, work.state.target())?;
         let pruned = fan_out(spots, self.hosts.parallel(), |spot| async move {
             let Deploy::Unpack { keep, .. } = spot.pool.deploy else { return Ok(Vec::new()) };

@@ -1,0 +1,209 @@
+//! Draws on stderr: a thread of its own draws ten times a second, so that no report waits for the terminal, and everything that
+//! is written comes from it, in order. The cursor stays visible, below what is drawn: so there is nothing to put back however
+//! the program ends, and what a panic says stands below.
+
+use std::{
+    io::Write,
+    panic,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    draw::draw,
+    record::record,
+    tree::{Kept, Tree},
+};
+use crate::{
+    cli::{
+        measure::Line,
+        screen::Screen,
+        terminal::{self, Glyphs, Size},
+    },
+    engine::Report,
+};
+
+/// Between two drawings.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is drawn.
+#[derive(Debug)]
+struct Drawing {
+    tree: Tree,
+    /// Not written yet.
+    kept: Vec<Kept>,
+    /// What stands on the screen above the cursor, and how wide the terminal was then.
+    drawn: Vec<Line>,
+    width: usize,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    drawing: Mutex<Drawing>,
+    woken: Condvar,
+    /// A panic has said something: nothing is drawn over it.
+    panicked: AtomicBool,
+}
+
+/// A drawing under way.
+#[derive(Debug)]
+pub struct Live {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Drawing> {
+        // What a panic left half-done is drawn no more.
+        self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// Begins to draw.
+    pub fn start(screen: Screen) -> Live {
+        let tree = Tree::new(screen.verbose, Instant::now());
+        let drawing = Drawing { tree, kept: Vec::new(), drawn: Vec::new(), width: 0, is_over: false };
+        let panicked = AtomicBool::new(false);
+        let shared = Arc::new(Shared { drawing: Mutex::new(drawing), woken: Condvar::new(), panicked });
+        let (hooked, before) = (Arc::downgrade(&shared), panic::take_hook());
+        panic::set_hook(Box::new(move |info| {
+            if let Some(shared) = hooked.upgrade() {
+                shared.panicked.store(true, Ordering::SeqCst);
+            }
+            before(info);
+        }));
+        let drawn = shared.clone();
+        let thread = thread::Builder::new().name("drawing".to_owned()).spawn(move || draw_until_over(&drawn, screen));
+        // Without a thread nothing is drawn, and the work goes on.
+        Live { shared, thread: Mutex::new(thread.ok()) }
+    }
+
+    /// Takes in a report.
+    pub fn report(&self, report: Report) {
+        let mut drawing = self.shared.lock();
+        let kept = drawing.tree.apply(report, Instant::now());
+        drawing.kept.extend(kept);
+    }
+
+    /// A line that stays.
+    pub fn say(&self, text: String) {
+        self.shared.lock().kept.push(Kept::Text(text));
+        self.shared.woken.notify_all();
+    }
+
+    /// What is drawn next is drawn below of what the terminal shows now.
+    pub fn draw_anew(&self) {
+        self.shared.lock().drawn.clear();
+    }
+
+    /// Writes what is to stay, takes the rest away, and ends.
+    pub fn finish(&self) {
+        self.shared.lock().is_over = true;
+        self.shared.woken.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It panicked, if anything: then it has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn draw_until_over(shared: &Shared, screen: Screen) {
+    let glyphs = Glyphs::of_locale();
+    loop {
+        let drawing = shared.lock();
+        let mut drawing = match drawing.is_over {
+            true => drawing,
+            false => shared.woken.wait_timeout(drawing, TICK).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        let is_over = drawing.is_over;
+        let size = terminal::size_err().unwrap_or(terminal::USUAL);
+        let bytes = match terminal::is_ours() {
+            true => drawing.next(size, screen, &glyphs),
+            // The shell has the screen: what would be drawn waits, and below of it begins anew.
+            false => drawing.in_background(size, screen, &glyphs),
+        };
+        drop(drawing);
+        if shared.panicked.load(Ordering::SeqCst) {
+            return;
+        }
+        if !bytes.is_empty() {
+            let mut stderr = std::io::stderr().lock();
+            // Nobody to draw for is no error of ours.
+            let _ = stderr.write_all(bytes.as_bytes()).and_then(|()| stderr.flush());
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+impl Drawing {
+    /// What brings the screen up to what is known.
+    fn next(&mut self, size: Size, screen: Screen, glyphs: &Glyphs) -> String {
+        let next = match self.is_over {
+            true => Vec::new(),
+            false => draw(&self.tree, size, Instant::now(), glyphs),
+        };
+        let text = |text: String| screen.named(&text);
+        let kept = std::mem::take(&mut self.kept).into_iter().map(|kept| named(kept, text));
+        let kept: Vec<Line> =
+            kept.flat_map(|kept| record(&kept, size.width.saturating_sub(1).max(1), glyphs)).collect();
+        let bytes = frame(&self.drawn, self.width, &kept, &next, size.width, screen.color_err);
+        self.drawn = next;
+        self.width = size.width;
+        bytes
+    }
+
+    /// Only at the end what stays is written, as lines.
+    fn in_background(&mut self, size: Size, screen: Screen, glyphs: &Glyphs) -> String {
+        self.drawn.clear();
+        if self.is_over { self.next(size, screen, glyphs) } else { String::new() }
+    }
+}
+
+/// The same with its texts under the name that the program was called by.
+fn named(kept: Kept, text: impl Fn(String) -> String) -> Kept {
+    match kept {
+        Kept::Text(said) => Kept::Text(text(said)),
+        Kept::Step { is_done, number, words, elapsed, hosts, notes, left } => {
+            let notes = notes.into_iter().map(text).collect();
+            Kept::Step { is_done, number, words, elapsed, hosts, notes, left }
+        }
+    }
+}
+
+/// What turns the last drawing into the next one, with `kept` above it for good. A terminal that became narrower since (`was`
+/// columns before) has folded the lines that are too wide for it now: they are cleared in as many rows as they take.
+pub fn frame(last: &[Line], was: usize, kept: &[Line], next: &[Line], width: usize, color: bool) -> String {
+    if kept.is_empty() && last == next && was == width {
+        return String::new();
+    }
+    let rows: usize = last.iter().map(|line| line.columns().div_ceil(width.max(1)).max(1)).sum();
+    let mut bytes = "\r".to_owned();
+    if rows > 0 {
+        bytes.push_str(&format!("\x1b[{rows}A"));
+    }
+    let is_same_place = kept.is_empty() && was == width;
+    for (at, line) in kept.iter().chain(next).enumerate() {
+        if !(is_same_place && last.get(at) == Some(line)) {
+            bytes.push_str(&line.painted(color));
+            bytes.push_str("\x1b[K");
+        }
+        bytes.push_str("\r\n");
+    }
+    bytes.push_str("\x1b[J");
+    bytes
+}

@@ -1,0 +1,63 @@
+//! What a step says of its hosts while it works on them.
+
+use super::{Live, Spot};
+use crate::{
+    edge::{
+        balancer::{Error, two_phase::Each},
+        host::fan_out,
+    },
+    engine::{Doing, Failure, Progress, Report},
+};
+
+impl Live {
+    pub(super) fn progress(&self, progress: Progress) {
+        (self.reporter)(Report::Progress(progress));
+    }
+
+    /// The step under way is about these hosts.
+    pub(super) fn on_hosts(&self, hosts: Vec<String>) {
+        (self.reporter)(Report::StepHosts(hosts));
+    }
+
+    pub(super) fn on_spots(&self, spots: &[Spot<'_>]) {
+        self.on_hosts(spots.iter().map(|spot| spot.place.host.clone()).collect());
+    }
+
+    /// `work` on every balancer, in parallel and bounded by `[ssh] parallel`; meanwhile it is said to be `doing` that.
+    pub(super) async fn each<T>(&self, doing: &str, work: impl AsyncFn(&str) -> Result<T, Error>) -> Each<T> {
+        let work = &work;
+        fan_out(self.balancers.names(), self.hosts.parallel(), |host| async move {
+            self.telling(Progress::of(&host, Doing::Says(doing.to_owned())), work(&host), |error| error.without_host())
+                .await
+        })
+        .await
+    }
+
+    /// The same on one server.
+    pub(super) async fn on_spot<T>(
+        &self,
+        spot: Spot<'_>,
+        doing: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let says = Progress::of(&spot.place.host, Doing::Says(doing.to_owned())).part(&spot.pool.name);
+        self.telling(says, work, |failure| failure.message.clone()).await
+    }
+
+    /// Says what begins, and how it ended.
+    pub(super) async fn telling<T, E>(
+        &self,
+        begins: Progress,
+        work: impl Future<Output = Result<T, E>>,
+        why: impl FnOnce(&E) -> String,
+    ) -> Result<T, E> {
+        self.progress(begins.clone());
+        let result = work.await;
+        let ended = match &result {
+            Ok(_) => Doing::Done(String::new()),
+            Err(error) => Doing::Failed(why(error)),
+        };
+        self.progress(Progress { doing: ended, until: None, ..begins });
+        result
+    }
+}
