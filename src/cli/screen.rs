@@ -6,7 +6,8 @@ use super::{
     answer::Answer,
     args::{ColorWhen, Global},
     error::CliError,
-    terminal::can_draw,
+    measure::folded,
+    terminal::{self, can_draw},
 };
 use crate::engine::Exit;
 
@@ -133,15 +134,20 @@ impl Screen {
             return;
         }
         if answer.exit == Exit::Done {
-            self.out(&answer.message);
+            let width = terminal::size().map(|size| size.width);
+            self.out(&fold(&self.named(&answer.message), width));
             if let Some(hint) = &answer.hint {
-                self.out(&format!("{} {hint}", self.paint_out("next:", "1")));
+                let text = fold(&self.named(&format!("next: {hint}")), width);
+                self.raw(&text.replacen("next:", &self.paint_out("next:", "1"), 1));
             }
             return;
         }
-        self.err(&format!("{} {}", self.paint_err("error:", "1;31"), answer.message));
-        if let Some(hint) = &answer.hint {
-            self.err(&format!("{} {hint}", self.paint_err("hint:", "1;36")));
+        let width = terminal::size_err().map(|size| size.width);
+        let said =
+            [Some(("error:", "1;31", &answer.message)), answer.hint.as_ref().map(|hint| ("hint:", "1;36", hint))];
+        for (word, style, text) in said.into_iter().flatten() {
+            let text = fold(&self.named(&format!("{word} {text}")), width);
+            self.raw_err(&text.replacen(word, &self.paint_err(word, style), 1));
         }
     }
 
@@ -177,13 +183,31 @@ impl Screen {
     }
 }
 
+/// For a terminal of that width in lines that end between words, but for indented ones, which somebody may copy; anything else
+/// gets the text as it is.
+fn fold(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let fold = |line: &str| match line.starts_with(' ') {
+        true => vec![line.to_owned()],
+        false => folded(line, width.saturating_sub(1)),
+    };
+    text.lines().flat_map(fold).collect::<Vec<_>>().join("\n")
+}
+
 fn paint(text: &str, style: &str, color: bool) -> String {
     if color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::under_name;
+    use super::{fold, under_name};
+
+    #[test]
+    fn an_answer_is_folded_for_a_terminal_but_what_is_to_be_copied_is_not() {
+        let text = "Add, once, in `http`:\n  include /etc/nginx/bg/shop/http.conf;";
+        assert_eq!(fold(text, None), text);
+        assert_eq!(fold(text, Some(20)), "Add, once, in\n`http`:\n  include /etc/nginx/bg/shop/http.conf;");
+    }
 
     #[test]
     fn commands_in_texts_are_shown_under_the_name_that_was_called() {

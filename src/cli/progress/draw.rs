@@ -27,6 +27,7 @@ const BOLD: &str = "1";
 const DIM: &str = "2";
 const GREEN: &str = "32";
 const RED: &str = "31";
+const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
 /// The lines to be drawn. None is wider than the terminal less one column, where the cursor stays, and with the line that the
@@ -85,7 +86,8 @@ fn whole(tree: &Tree, width: usize) -> Vec<Line> {
 
 /// A line for each host that has something to say; where not all find room, those that are not done come first.
 fn hosts(all: &[Host], size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line> {
-    let mut shown: Vec<&Host> = all.iter().filter(|host| !host.parts.is_empty()).collect();
+    let all: Vec<&Host> = all.iter().filter(|host| !host.is_quiet()).collect();
+    let mut shown: Vec<&Host> = all.iter().copied().filter(|host| !host.parts.is_empty()).collect();
     if shown.is_empty() || size.height == 0 {
         return Vec::new();
     }
@@ -100,13 +102,13 @@ fn hosts(all: &[Host], size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line> {
     let names = shown.iter().map(|host| columns(&host.name)).max().unwrap_or(0).min(most);
     let mut lines: Vec<Line> = shown.iter().map(|host| line(host, names, size.width, now, glyphs)).collect();
     if !is_all {
-        lines.push(Line::plain("    ").with(&others(all, &shown, glyphs), DIM));
+        lines.push(Line::plain("    ").with(&others(&all, &shown, glyphs), DIM));
     }
     lines
 }
 
 /// `… and 43 more hosts, 12 of them done`.
-fn others(all: &[Host], shown: &[&Host], glyphs: &Glyphs) -> String {
+fn others(all: &[&Host], shown: &[&Host], glyphs: &Glyphs) -> String {
     let rest = all.iter().filter(|host| !shown.iter().any(|shown| shown.name == host.name));
     let (count, done) =
         rest.fold((0, 0), |(count, done), host| (count + 1, done + usize::from(host.standing() == Standing::Done)));
@@ -122,8 +124,8 @@ fn others(all: &[Host], shown: &[&Host], glyphs: &Glyphs) -> String {
 fn line(host: &Host, names: usize, width: usize, now: Instant, glyphs: &Glyphs) -> Line {
     let (mark, style) = match host.standing() {
         Standing::Done => (glyphs.done, GREEN),
-        Standing::Failing => (glyphs.failed, RED),
-        Standing::Working | Standing::Silent => (" ", ""),
+        Standing::Failed => (glyphs.failed, RED),
+        Standing::Failing | Standing::Working | Standing::Silent => (" ", ""),
     };
     let name = padded(&cut(&host.name, names, glyphs.more), names);
     let start = Line::plain("  ").with(mark, style).with(" ", "").with(&name, "").with("  ", "");
@@ -159,13 +161,14 @@ fn doing(part: &Part, line: Line, cells: usize, glyphs: &Glyphs) -> Line {
             let (full, empty) = bar(*done, *of, cells, glyphs);
             let percent = done.saturating_mul(100).checked_div(*of).unwrap_or(100).min(100);
             let gap = if cells > 0 { "  " } else { "" };
-            let text = format!("{gap}{percent:>3}%  {}", bytes_of(*done, *of));
+            let then = if done >= of { "  unpacking" } else { "" };
+            let text = format!("{gap}{percent:>3}%  {}{then}", bytes_of(*done, *of));
             line.with(&full, GREEN).with(&empty, DIM).with(&text, "")
         }
         Doing::Checks { done, of, said } => {
             let line = line.with(&format!("healthy {done}/{of}"), "");
             match said {
-                Some(said) => line.with(&format!(" {} ", glyphs.dot), DIM).with(&one_line(said), RED),
+                Some(said) => line.with(&format!(" {} ", glyphs.dot), DIM).with(&one_line(said), YELLOW),
                 None => line,
             }
         }

@@ -32,7 +32,7 @@ fn says(host: &str, text: &str) -> Report {
 }
 
 fn ends(host: &str) -> Report {
-    Report::Progress(Progress::of(host, Doing::Done(String::new())).part("web"))
+    Report::Progress(Progress::of(host, Doing::Done("is through".to_owned())).part("web"))
 }
 
 fn done(notes: &[&str]) -> Report {
@@ -76,6 +76,7 @@ fn a_step_is_drawn_with_its_hosts_and_until_when_it_waits() {
         Report::Progress(Progress::whole(whole).until(until)),
         Report::Progress(Progress::of("lb1", Doing::Says("10 or more requests in flight to green".to_owned()))),
         Report::Progress(Progress::of("lb2", Doing::Done("nothing in flight".to_owned()))),
+        Report::Progress(Progress::of("web2", Doing::Done(String::new()))),
     ];
     let wanted = [
         "⠹ [3/8] drain green  12 s  at most 18 s more",
@@ -103,10 +104,10 @@ fn a_bar_grows_with_what_was_sent_and_health_is_counted() {
     ];
     let wide = drawn(reports.clone(), USUAL, 0);
     assert_eq!(wide[1], "    web1  ████████████░░░░░░░░   60%  30.0 of 50.0 MiB");
-    assert_eq!(wide[2], "  ✗ web2  web: healthy 2/3 · api: healthy 0/3 · GET /healthz answered 503");
+    assert_eq!(wide[2], "    web2  web: healthy 2/3 · api: healthy 0/3 · GET /healthz answered 503");
     let narrow = drawn(reports, NARROW, 0);
     assert_eq!(narrow[1], "    web1   60%  30.0 of 50.0 MiB");
-    assert_eq!(narrow[2], "  ✗ web2  web: healthy 2/3 · api: heal…");
+    assert_eq!(narrow[2], "    web2  web: healthy 2/3 · api: heal…");
 }
 
 #[test]

@@ -49,7 +49,9 @@ pub struct Host {
 /// How a host stands, in the order in which hosts are shown where not all find room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Something is wrong there.
+    /// It did not get through.
+    Failed,
+    /// Something is wrong there, and may come right.
     Failing,
     /// It is worked on.
     Working,
@@ -60,10 +62,17 @@ pub enum Standing {
 }
 
 impl Host {
+    /// Whether it is through without a word: then it is not worth a line.
+    pub fn is_quiet(&self) -> bool {
+        let is_quiet = |part: &Part| matches!(&part.doing, Doing::Done(text) if text.is_empty());
+        !self.parts.is_empty() && self.parts.iter().all(is_quiet)
+    }
+
     /// How it stands: as its worst part.
     pub fn standing(&self) -> Standing {
         let of_part = |part: &Part| match &part.doing {
-            Doing::Failed(_) | Doing::Checks { said: Some(_), .. } => Standing::Failing,
+            Doing::Failed(_) => Standing::Failed,
+            Doing::Checks { said: Some(_), .. } => Standing::Failing,
             Doing::Says(_) | Doing::Sends { .. } | Doing::Checks { said: None, .. } => Standing::Working,
             Doing::Done(_) => Standing::Done,
         };
@@ -219,9 +228,9 @@ impl Tree {
 /// What ended says nothing of its own: then what was reached is kept.
 fn ended(before: &Doing, now: Doing) -> Doing {
     match (before, now) {
-        (Doing::Checks { .. }, Doing::Done(text)) if text.is_empty() => Doing::Done("healthy".to_owned()),
+        (Doing::Checks { of, .. }, Doing::Done(_)) => Doing::Done(format!("healthy {of}/{of}")),
         (Doing::Sends { of, .. }, Doing::Done(text)) if text.is_empty() => {
-            Doing::Done(format!("has all {}", bytes(*of)))
+            Doing::Done(format!("has its {}", bytes(*of)))
         }
         (Doing::Done(said), Doing::Done(text)) if text.is_empty() => Doing::Done(said.clone()),
         (_, now) => now,

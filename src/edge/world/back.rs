@@ -28,7 +28,7 @@ impl Live {
         fan_out(living, self.hosts.parallel(), |host| async move {
             let says = Progress::of(&host, Doing::Says("preparing".to_owned()));
             let prepare = self.balancers.prepare(&host, generations);
-            if let Err(error) = self.telling(says, prepare, |error| error.kind.to_string()).await {
+            if let Err(error) = self.telling(says, "prepared", prepare, |error| error.kind.to_string()).await {
                 self.note(Some(&host), format!("could not be prepared: {}", error.kind));
             }
         })
@@ -66,7 +66,7 @@ impl Live {
         for (hosts, is_living) in [(living, true), (others, false)] {
             let each = |host: String| async move {
                 let says = Progress::of(&host, Doing::Says("going back".to_owned()));
-                self.telling(says, work(&host, is_living), |error| error.kind.to_string()).await
+                self.telling(says, "is back", work(&host, is_living), |error| error.kind.to_string()).await
             };
             results.extend(fan_out(hosts, self.hosts.parallel(), each).await);
         }

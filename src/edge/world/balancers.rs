@@ -45,7 +45,7 @@ pub fn conf_digest(inventory: &Inventory, templates: &Templates) -> Result<Strin
 impl Live {
     pub(super) async fn create_dirs(&self) -> Result<Vec<String>, Failure> {
         let create = async |host: &str| self.balancers.create_dirs(host).await;
-        match two_phase::all(self.each("making bg's directories", create).await) {
+        match two_phase::all(self.each(["making bg's directories", "has them"], create).await) {
             Ok(_) => Ok(Vec::new()),
             Err(errors) => Err(nothing(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
         }

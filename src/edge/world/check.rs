@@ -51,7 +51,9 @@ impl Live {
         let count = spots.len();
         let Some(half) = halves.first().copied() else { return Ok(Vec::new()) };
         if direction == Direction::Forward {
-            let check = |spot| self.on_spot(spot, "asking its health", self.quick_check_one(work, spot, viewpoints));
+            let check = |spot| {
+                self.on_spot(spot, ["asking its health", "healthy"], self.quick_check_one(work, spot, viewpoints))
+            };
             let checked = fan_out(spots, self.hosts.parallel(), check).await;
             let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
             return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
@@ -78,7 +80,7 @@ impl Live {
         let mut results: Vec<Option<Result<(), Failure>>> = spots.iter().map(|_| None).collect();
         let checks = spots.iter().enumerate().map(|(index, &spot)| async move {
             let check = self.quick_check_one(work, spot, viewpoints);
-            (index, self.on_spot(spot, "asking its health", check).await)
+            (index, self.on_spot(spot, ["asking its health", "healthy"], check).await)
         });
         let mut checks = stream::iter(checks).buffer_unordered(self.hosts.parallel().max(1));
         loop {
@@ -158,7 +160,7 @@ impl Live {
         let viewpoints = self.balancers.names();
         let viewpoints = &viewpoints;
         let checked = fan_out(spots, self.hosts.parallel(), |spot| {
-            self.on_spot(spot, "asking its health", self.check_one(work, spot, release, viewpoints))
+            self.on_spot(spot, ["asking its health", "healthy"], self.check_one(work, spot, release, viewpoints))
         })
         .await;
         let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();

@@ -115,7 +115,7 @@ impl Live {
             let peers = remaining.peers.iter().filter(|(at, pool, ..)| at == host && *pool == spot.pool.name);
             let peers =
                 peers.map(|(_, _, peer, count)| format!("{} from {peer}, which is no balancer", connections(*count)));
-            let doing = standing(peers.collect(), "nobody else is connected");
+            let doing = standing(peers.collect(), "");
             self.progress(Progress::of(host, doing).part(&spot.pool.name));
         }
     }

@@ -23,12 +23,17 @@ impl Live {
         self.on_hosts(spots.iter().map(|spot| spot.place.host.clone()).collect());
     }
 
-    /// `work` on every balancer, in parallel and bounded by `[ssh] parallel`; meanwhile it is said to be `doing` that.
-    pub(super) async fn each<T>(&self, doing: &str, work: impl AsyncFn(&str) -> Result<T, Error>) -> Each<T> {
+    /// `work` on every balancer, in parallel and bounded by `[ssh] parallel`; meanwhile it is said to be `doing` that, and then
+    /// to have `done` it.
+    pub(super) async fn each<T>(
+        &self,
+        [doing, done]: [&str; 2],
+        work: impl AsyncFn(&str) -> Result<T, Error>,
+    ) -> Each<T> {
         let work = &work;
         fan_out(self.balancers.names(), self.hosts.parallel(), |host| async move {
-            self.telling(Progress::of(&host, Doing::Says(doing.to_owned())), work(&host), |error| error.without_host())
-                .await
+            let says = Progress::of(&host, Doing::Says(doing.to_owned()));
+            self.telling(says, done, work(&host), |error| error.without_host()).await
         })
         .await
     }
@@ -37,24 +42,25 @@ impl Live {
     pub(super) async fn on_spot<T>(
         &self,
         spot: Spot<'_>,
-        doing: &str,
+        [doing, done]: [&str; 2],
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let says = Progress::of(&spot.place.host, Doing::Says(doing.to_owned())).part(&spot.pool.name);
-        self.telling(says, work, |failure| failure.message.clone()).await
+        self.telling(says, done, work, |failure| failure.message.clone()).await
     }
 
     /// Says what begins, and how it ended.
     pub(super) async fn telling<T, E>(
         &self,
         begins: Progress,
+        done: &str,
         work: impl Future<Output = Result<T, E>>,
         why: impl FnOnce(&E) -> String,
     ) -> Result<T, E> {
         self.progress(begins.clone());
         let result = work.await;
         let ended = match &result {
-            Ok(_) => Doing::Done(String::new()),
+            Ok(_) => Doing::Done(done.to_owned()),
             Err(error) => Doing::Failed(why(error)),
         };
         self.progress(Progress { doing: ended, until: None, ..begins });

@@ -19,7 +19,7 @@ impl Live {
         let journal = work.epoch.journal.as_str();
         let hash = tree(back).hash();
         let arm = async |host: &str| self.balancers.arm(host, n, journal, &hash, after_ms).await;
-        let armed = self.each("arming its timer", arm).await;
+        let armed = self.each(["arming its timer", "armed"], arm).await;
         let Some(error) = armed.iter().find_map(|(_, result)| result.as_ref().err()) else {
             let after = SignedDuration::from_millis(i64::try_from(after_ms).unwrap_or(i64::MAX));
             let at = clock(Timestamp::now() + after);
@@ -40,7 +40,7 @@ impl Live {
         let when = goes_back(goes_back_at(armed), Timestamp::now());
         let disarm = async |host: &str| self.balancers.disarm(host, n, &work.epoch.journal).await;
         let (mut reverted, mut untold) = (Vec::new(), Vec::new());
-        for (host, result) in self.each("telling it to stay", disarm).await {
+        for (host, result) in self.each(["telling it to stay", "stays"], disarm).await {
             match result {
                 Ok(Disarmed::Now | Disarmed::Already) => {}
                 Ok(Disarmed::Reverted) => reverted.push(format!("`{host}`")),

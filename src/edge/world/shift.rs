@@ -25,7 +25,7 @@ impl Live {
         let mut survey = Survey { highest: 0, settled: state.confirmed.is_some() };
         let looks = match direction {
             Direction::Forward => {
-                self.each("looking at what it serves", async |host| self.balancers.look(host).await).await
+                self.each(["looking at what it serves", "answers"], async |host| self.balancers.look(host).await).await
             }
             Direction::Backward => {
                 let living = self.living().await.to_vec();
@@ -79,7 +79,8 @@ impl Live {
 
     async fn prepare_forward(&self, work: Work<'_>, generations: &[Generation]) -> Result<(), Failure> {
         self.answering(work.state).await?;
-        let prepared = self.each("preparing", async |host| self.balancers.prepare(host, generations).await).await;
+        let prepared =
+            self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await).await;
         let failed = prepared.into_iter().find_map(|(_, result)| result.err());
         failed.map_or(Ok(()), |error| Err(unprepared(&error)))
     }
@@ -154,7 +155,7 @@ impl Live {
                     true => self.balancers.commit_armed(host, n, journal, &hash).await,
                     false => self.balancers.commit(host, n, journal, &hash).await,
                 };
-                said(self.each("switching", commit).await)
+                said(self.each(["switching", "switched"], commit).await)
             }
             None => Vec::new(),
         };
@@ -170,7 +171,7 @@ impl Live {
             true => Ok(()),
             false => self.balancers.confirm(host, n, to, None).await,
         };
-        failures.extend(said(self.each("waiting until its workers see it", confirm).await));
+        failures.extend(said(self.each(["waiting until its workers see it", "its workers see it"], confirm).await));
         failures
     }
 

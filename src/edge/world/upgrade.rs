@@ -90,7 +90,7 @@ impl Live {
         let release = release_of(work.state, release)?;
         let spots = self.spots(half);
         self.on_spots(&spots);
-        let place = |spot| self.on_spot(spot, "looking at what it has", self.place_one(work, spot, release));
+        let place = |spot| self.on_spot(spot, ["looking at what it has", ""], self.place_one(work, spot, release));
         let placed = fan_out(spots, self.hosts.parallel(), place).await;
         let results = placed.into_iter().map(|(spot, result)| (spot, result.map(|p| p == Placed::Already))).collect();
         summary(work, half, results, ["has the files already", "have the files already"])
@@ -101,6 +101,10 @@ impl Live {
         let task = self.task(spot, work.epoch, release, &words);
         let bounds = Bounds::default();
         if !task.unpacks() {
+            self.progress(
+                Progress::of(&spot.place.host, Doing::Done("a command of its own brings the files".to_owned()))
+                    .part(&spot.pool.name),
+            );
             return Ok(Placed::Already);
         }
         // The artifact of an old release may be gone from this machine: it is only asked for where the server lacks it.
@@ -110,6 +114,8 @@ impl Live {
                 && matches!(release.pools.get(&spot.pool.name),
                     Some(Content::Artifact { sha256, .. }) if kept.sha256.as_ref() == Some(sha256))
         });
+        let says = if there { "checking the files that are there" } else { "waiting for the artifact to be packed" };
+        self.progress(Progress::of(&spot.place.host, Doing::Says(says.to_owned())).part(&spot.pool.name));
         let packed = if there { None } else { Some(self.packed_for(spot, release).await?) };
         let progress = self.upload_progress(spot);
         let placed = server::place_release(&self.hosts, &task, packed.as_deref(), progress).await;
