@@ -28,10 +28,10 @@ pub fn record(kept: &Kept, width: usize, glyphs: &Glyphs) -> Vec<Line> {
             };
             let mut lines = title(mark, style, &number, words, &format!("  {}{hosts}", seconds(*elapsed)), width);
             let mut notes = notes.iter().peekable();
-            if let Some(note) = notes.next_if(|note| notes_fit(&lines, note, width)) {
-                if let Some(last) = lines.pop() {
-                    lines.push(last.with(&format!("  {note}"), "2"));
-                }
+            if let Some(note) = notes.next_if(|note| notes_fit(&lines, note, width))
+                && let Some(last) = lines.pop()
+            {
+                lines.push(last.with(&format!("  {note}"), "2"));
             }
             for note in notes {
                 lines.extend(below(note, width));

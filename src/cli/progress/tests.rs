@@ -174,6 +174,12 @@ fn a_step_that_is_over_is_one_line_with_what_is_worth_keeping() {
 #[test]
 fn a_step_that_failed_keeps_what_was_said_of_the_hosts_that_did_not_get_through() {
     let failed = Report::StepFailed { step: "drain green".to_owned(), elapsed: Duration::from_secs(30) };
+    let said = Some("GET /healthz answered 503".to_owned());
+    let checks = Report::Progress(Progress::of("web1", Doing::Checks { done: 0, of: 3, said }));
+    let gave_up = Doing::Failed("`web1` did not become healthy within 15s: GET /healthz answered 503".to_owned());
+    let full = Report::Progress(Progress::of("web2", Doing::Failed("`web2`: no space left".to_owned())));
+    let short = kept([began(), checks, Report::Progress(Progress::of("web1", gave_up)), full, failed.clone()], 79);
+    assert_eq!(short[1..], ["      web1  not healthy in time: GET /healthz answered 503", "      web2  no space left"]);
     let mut reports = vec![began(), Report::StepHosts(hosts(12)), says("web1", "sending"), ends("web1")];
     reports.extend((2..=11).map(|number| says(&format!("web{number}"), "it does not answer\nat all")));
     reports.push(failed);

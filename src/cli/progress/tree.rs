@@ -44,6 +44,8 @@ pub struct Host {
     pub name: String,
     /// What was said of it; empty: nothing yet.
     pub parts: Vec<Part>,
+    /// Whether it is one of those that the step is about; others only have something to say about it.
+    pub is_named: bool,
 }
 
 /// How a host stands, in the order in which hosts are shown where not all find room.
@@ -131,7 +133,7 @@ impl Tree {
             Report::StepStarted { number, of, step } => self.begin(Now::Step { number, of, words: step }, now),
             Report::StepHosts(names) => {
                 for name in names {
-                    self.host(&name);
+                    self.host(&name).is_named = true;
                 }
             }
             Report::Progress(progress) => self.progress(progress),
@@ -167,7 +169,7 @@ impl Tree {
     fn host(&mut self, name: &str) -> &mut Host {
         let known = self.hosts.iter().position(|host| host.name == name);
         let at = known.unwrap_or_else(|| {
-            self.hosts.push(Host { name: name.to_owned(), parts: Vec::new() });
+            self.hosts.push(Host { name: name.to_owned(), parts: Vec::new(), is_named: false });
             self.hosts.len() - 1
         });
         &mut self.hosts[at]
@@ -185,10 +187,10 @@ impl Tree {
         let host = self.host(&name);
         match host.parts.iter_mut().find(|known| known.name == part) {
             Some(known) => {
-                known.doing = ended(&known.doing, doing);
+                known.doing = ended(&name, &known.doing, doing);
                 known.until = until;
             }
-            None => host.parts.push(Part { name: part, doing, until }),
+            None => host.parts.push(Part { name: part, doing: without_name(&name, doing), until }),
         }
     }
 
@@ -217,7 +219,10 @@ impl Tree {
         };
         let hosts = std::mem::take(&mut self.hosts);
         let notes = std::mem::take(&mut self.notes);
-        let count = hosts.len();
+        let count = match hosts.iter().filter(|host| host.is_named).count() {
+            0 => hosts.len(),
+            named => named,
+        };
         let is_left = |host: &Host| !is_done && !matches!(host.standing(), Standing::Done | Standing::Silent);
         let left = hosts.into_iter().filter(is_left).collect();
         self.begin(Now::Between, now);
@@ -226,14 +231,28 @@ impl Tree {
 }
 
 /// What ended says nothing of its own: then what was reached is kept.
-fn ended(before: &Doing, now: Doing) -> Doing {
-    match (before, now) {
+fn ended(host: &str, before: &Doing, now: Doing) -> Doing {
+    match (before, without_name(host, now)) {
+        (Doing::Checks { said: Some(said), .. }, Doing::Failed(_)) => {
+            Doing::Failed(format!("not healthy in time: {said}"))
+        }
         (Doing::Checks { of, .. }, Doing::Done(_)) => Doing::Done(format!("healthy {of}/{of}")),
         (Doing::Sends { of, .. }, Doing::Done(text)) if text.is_empty() => {
             Doing::Done(format!("has its {}", bytes(*of)))
         }
         (Doing::Done(said), Doing::Done(text)) if text.is_empty() => Doing::Done(said.clone()),
         (_, now) => now,
+    }
+}
+
+/// Beside its name a host is not named again.
+fn without_name(host: &str, doing: Doing) -> Doing {
+    match doing {
+        Doing::Failed(text) => {
+            let rest = text.strip_prefix(&format!("`{host}`")).map(|rest| rest.trim_start_matches([':', ' ']));
+            Doing::Failed(rest.unwrap_or(&text).to_owned())
+        }
+        doing => doing,
     }
 }
 
