@@ -197,7 +197,7 @@ impl Live {
             let why = match look.map(|look| look.standing(journal)) {
                 Ok(Standing::Ours(said)) if said.hash == wanted => continue,
                 Ok(standing) => standing.differs(),
-                Err(error) => error.kind.to_string(),
+                Err(error) => error.without_host(),
             };
             return Err(unguarded(&host, half, &why));
         }
@@ -206,15 +206,15 @@ impl Live {
         } else {
             self.balancers.confirm_all(n, traffic, None).await
         };
-        said(answers).first().map_or(Ok(()), |(host, why)| Err(unguarded(host, half, why)))
+        let silent = answers.into_iter().find_map(|(host, result)| Some((host, result.err()?)));
+        silent.map_or(Ok(()), |(host, error)| Err(unguarded(&host, half, &error.without_host())))
     }
 }
 
 /// A balancer that cannot be shown to keep public traffic away from `half`.
 fn unguarded(host: &str, half: Half, why: &str) -> Failure {
     let message = format!(
-        "`{host}` is not known to keep public traffic away from {half}, so no server of {half} was touched by this step: {}",
-        why.strip_prefix(&format!("`{host}` ")).unwrap_or(why)
+        "`{host}` is not known to keep public traffic away from {half}, so no server of {half} was touched by this step: {why}"
     );
     Failure::new(Effect::Open, message).hint(format!("see to `{host}`; `bg resume` brings its traffic tree back first"))
 }
