@@ -85,11 +85,21 @@ fn documents() -> Vec<(String, String)> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(folder(&path)).unwrap())).collect()
 }
 
-/// The fenced blocks of a language in a document.
-fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
-    let fence = format!("```{language}\n");
-    let begun = text.split(&*fence).skip(1);
-    begun.map(|rest| rest.split_once("\n```").unwrap_or_else(|| panic!("a block is never closed: {rest}")).0).collect()
+/// The fenced blocks of a language in a document, each without its own indentation.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}");
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let indent = line.len() - line.trim_start().len();
+        if line.trim_start() != fence {
+            continue;
+        }
+        let within = lines.by_ref().take_while(|line| line.trim() != "```");
+        let within: Vec<&str> = within.map(|line| line.get(indent..).unwrap_or_default()).collect();
+        blocks.push(within.join("\n"));
+    }
+    blocks
 }
 
 /// What stands between backticks.
