@@ -1,6 +1,9 @@
 //! The shells' own `bg` keeps its uses, and everything else runs the program: in real bash, zsh and fish.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+#[path = "shell/terminal.rs"]
+mod terminal;
+
 use std::{
     fs,
     io::Write,
@@ -8,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use terminal::Terminal;
 
 const BLUEGREEN: &str = env!("CARGO_BIN_EXE_bluegreen");
 
@@ -82,11 +87,133 @@ fn fish_keeps_its_jobs_and_everything_else_runs_the_program() {
     }
 }
 
+/// A job that says so once the terminal is its own.
+const JOB: &str = "while read -r _ _ _ _ group _ _ owner _ </proc/$$/stat && [ \"$group\" != \"$owner\" ]; do :; done\n\
+                   echo the job has the terminal\nexec sleep 60\n";
+
+/// How the three call a job that Ctrl-Z stopped.
+const STOPPED: [&str; 3] = ["Stopped", "suspended", "stopped"];
+
+/// Somebody types into the shell: Ctrl-Z, `bg` for the job in its ways, TAB, and the program.
+fn typed(shell: &str, options: &str, start: &str) {
+    let Some(program) = found(shell) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    Command::new(BLUEGREEN).arg("init").current_dir(dir.path()).output().unwrap();
+    let stand_in = dir.path().join("bluegreen");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != __complete ] || exec '{BLUEGREEN}' \"$@\"\nprintf 'program as %s:' \"${{BLUEGREEN_CALLED-}}\"\n\
+         printf ' [%s]' \"$@\"\necho\n"
+    );
+    fs::write(&stand_in, script).unwrap();
+    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(dir.path().join("job"), JOB).unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", dir.path().display());
+    let printed = Command::new(BLUEGREEN).args(["shell", shell]).env("PATH", &path).output().unwrap();
+    fs::write(dir.path().join("function"), printed.stdout).unwrap();
+
+    let mut terminal = Terminal::start(&format!("{} {options}", program.display()), dir.path(), &path);
+    terminal.types(&format!("stty cols 150; {start}; . ./function; echo begun $(expr 1 + 1)\n"));
+    terminal.sees(&["begun 2"]);
+    for (number, bg) in [(1, "bg"), (2, "bg %2"), (3, "bg 3")] {
+        terminal.types("sh job\n");
+        terminal.sees(&["the job has the terminal"]);
+        terminal.types("\x1a");
+        terminal.sees(&STOPPED);
+        terminal.types(&format!("{bg}\n"));
+        terminal.types(&format!("jobs; echo $(expr 70 + {number}) listed\n"));
+        terminal.sees(&[&format!("7{number} listed")]);
+        assert!(!terminal.has(&STOPPED), "`{bg}`: {}", terminal.text());
+    }
+    terminal.types("kill %1 %2 %3\n");
+    for (keys, words) in [
+        ("bg con\t", "[confirm]"),
+        ("bg ex\tapi1\t-- upt", "[exec] [api1.example.net] [--] [upt]"),
+        ("bg ex\tweb/g\t-- upt", "[exec] [web/green] [--] [upt]"),
+        ("bg canary mob\t10%", "[canary] [mobile=10%]"),
+        ("bg journal co\tfile:.bg/p\tx", "[journal] [copy]"),
+        ("bg lock --why 'a b'", "[lock] [--why] [a b]"),
+        ("bg deploy --artifact web=nginx-t\t", "[deploy] [--artifact] [web=nginx-templates"),
+        ("bg unl\t--dr\t", "[unlock] [--dry-run]"),
+        ("bg -i pro\tsta\t--w\t", "[-i] [production] [status] [--watch]"),
+        ("bluegreen fl\t--revert-after 1h", "[flip] [--revert-after] [1h]"),
+    ] {
+        terminal.types(&format!("{keys}\n"));
+        let name = if keys.starts_with("bg") { "bg" } else { "" };
+        terminal.sees(&[&format!("program as {name}: {words}")]);
+    }
+}
+
+#[test]
+fn what_is_typed_into_bash_is_understood() {
+    typed("bash", "--norc --noprofile -i", "set -m");
+}
+
+#[test]
+fn what_is_typed_into_zsh_is_understood() {
+    typed("zsh", "-f -i", "autoload -Uz compinit; compinit -D -u");
+}
+
+#[test]
+fn what_is_typed_into_fish_is_understood() {
+    typed("fish", "--no-config -i", "status job-control full");
+}
+
 #[test]
 fn the_program_is_named_by_its_path_where_path_does_not_have_it() {
     let output = Command::new(BLUEGREEN).args(["shell", "bash"]).env("PATH", "/nowhere").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("command '{BLUEGREEN}' \"$@\"")));
 }
+
+#[test]
+fn the_program_completes_commands_options_and_names_of_the_inventory() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(BLUEGREEN);
+        let output = command.args(words).current_dir(dir.path()).env_remove("BG_INVENTORY").output().unwrap();
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["init"]);
+    let complete = |line: &str| -> Vec<String> {
+        // What stands behind the last blank is the word at the cursor, which may be empty.
+        let words: Vec<&str> = ["__complete", "--"].into_iter().chain(line.split(' ')).collect();
+        run(&words).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(complete("con"), ["confirm"]);
+    assert_eq!(complete("exec web")[..3], ["web", "web/blue", "web/green"]);
+    assert_eq!(complete("exec api1"), ["api1.example.net"]);
+    assert_eq!(complete("exec web/green "), ["--"]);
+    assert_eq!(complete("exec web/green -- upt"), [""; 0]);
+    assert_eq!(complete("canary "), ["mobile=", "all=", "off"]);
+    assert_eq!(complete("canary mobile=10% "), ["all="]);
+    assert_eq!(complete("canary mobile = 10% "), ["all="]);
+    assert_eq!(complete("deploy --canary mobile=10% a"), ["all="]);
+    assert_eq!(complete("deploy --canary mobile=10% --rel"), ["--release"]);
+    assert_eq!(complete("deploy --artifact "), ["web=", "api="]);
+    assert_eq!(complete("deploy --artifact web=x --art"), ["--artifact"]);
+    assert_eq!(complete("deploy --wait --skip"), ["--skip-superseded"]);
+    assert_eq!(complete("flip --revert-after 1"), ["10m", "1h"]);
+    assert_eq!(
+        complete("flip --back --"),
+        ["--revert-after", "--dry-run", "--wait"].into_iter().chain(GLOBAL).collect::<Vec<_>>()
+    );
+    assert_eq!(complete("confirm --w"), ["--wait"]);
+    assert_eq!(complete("lock --"), ["--why", "--dry-run"].into_iter().chain(GLOBAL).collect::<Vec<_>>());
+    assert_eq!(complete("unlock --d"), ["--dry-run"]);
+    assert_eq!(complete("journal copy "), ["file:.bg/production", "file:", "ssh:", "etcd:"]);
+    assert_eq!(complete("journal copy file:.bg/production ssh:lb1:/x "), [""; 0]);
+    assert_eq!(complete("sync lb1.example.net "), ["lb2.example.net"]);
+    assert_eq!(complete("-i "), ["production"]);
+    assert_eq!(complete("--inventory=pro"), ["--inventory=production"]);
+    assert_eq!(complete("--inventory = pro"), ["production"]);
+    assert_eq!(complete("check --color=n"), ["--color=never"]);
+    assert_eq!(complete("-i nowhere exec "), ["balancers"; 0]);
+    assert_eq!(complete("shell "), ["bash", "zsh", "fish"]);
+    assert_eq!(complete("shell bash "), [""; 0]);
+}
+
+/// The options of every command.
+const GLOBAL: [&str; 6] = ["--inventory", "--json", "--verbose", "--quiet", "--color", "--help"];
 
 #[test]
 fn bash_completes_commands_options_and_names_of_the_inventory() {

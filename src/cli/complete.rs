@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bluegreen_core::{half::Half, inventory::Inventory, traffic::ALL_SEGMENT};
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use super::locate;
 
@@ -12,18 +12,33 @@ pub type Candidate = (String, String);
 
 /// Candidates for the last of `words` (the command line without the program's name), which may be empty.
 pub fn candidates(root: &Command, words: &[String], cwd: &Path) -> Vec<Candidate> {
-    // bash breaks words at `=`.
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let Some((last, before)) = words.split_last() else { return Vec::new() };
-    if before.contains(&"--") || *last == "=" || (before.last() == Some(&"=")) {
-        return Vec::new();
-    }
+    // bash breaks words at `=`; what stands behind one is a percentage or a path.
+    let joined = before.last() == Some(&"=") || *last == "=";
     let line = Line::read(root, before);
     let names = Names { given: line.inventory, cwd };
+    let value_of = |option: &Arg, typed: &str, prefix: &str| {
+        let all = option_values(option, &line, &names).into_iter().filter(|(value, _)| value.starts_with(typed));
+        all.map(|(value, about)| (format!("{prefix}{value}"), about)).collect()
+    };
+    if before.contains(&"--") {
+        return Vec::new();
+    }
+    match (line.awaits, last.split_once('=')) {
+        (Some(option), _) if joined && *last != "=" && line.given == 0 => return value_of(option, last, ""),
+        _ if joined => return Vec::new(),
+        (None, Some((name, typed))) if name.starts_with("--") => {
+            let option = flags(root, line.command).find(|flag| takes_value(flag) && is_named(flag, name));
+            return option.map(|option| value_of(option, typed, &format!("{name}="))).unwrap_or_default();
+        }
+        _ => {}
+    }
     let all = match line.awaits {
-        Some(option) => option_values(option, &names),
-        None if last.starts_with('-') => options(root, line.command),
-        None => positional(line.command, &names),
+        // Of an option that takes several values another one, or something else.
+        Some(option) if line.given == 0 || !last.starts_with('-') => option_values(option, &line, &names),
+        _ if last.starts_with('-') => options(root, &line),
+        _ => positional(&line, &names),
     };
     all.into_iter().filter(|(value, _)| value.starts_with(last)).collect()
 }
@@ -33,25 +48,61 @@ struct Line<'a> {
     command: &'a Command,
     /// The option whose value comes next.
     awaits: Option<&'a Arg>,
+    /// How many values it has already: more than none only where it takes several.
+    given: usize,
     inventory: Option<&'a str>,
+    /// The words that are no options, commands or values of options.
+    positionals: Vec<&'a str>,
+    /// The options and the values of those.
+    options: Vec<&'a str>,
 }
 
 impl<'a> Line<'a> {
     fn read(root: &'a Command, before: &[&'a str]) -> Line<'a> {
-        let mut line = Line { command: root, awaits: None, inventory: None };
-        for word in before.iter().filter(|word| **word != "=") {
-            if let Some(option) = line.awaits.take() {
-                if option.get_id() == "inventory" {
-                    line.inventory = Some(word);
-                }
-            } else if word.starts_with('-') {
-                line.awaits = flags(root, line.command).find(|flag| takes_value(flag) && is_named(flag, word));
-            } else if let Some(command) = line.command.find_subcommand(word) {
-                line.command = command;
+        let (positionals, options) = (Vec::new(), Vec::new());
+        let mut line = Line { command: root, awaits: None, given: 0, inventory: None, positionals, options };
+        // Behind a share's `=` stands its percentage, a word of its own in bash.
+        let mut behind = false;
+        for (at, word) in before.iter().enumerate() {
+            let is_value = std::mem::replace(&mut behind, *word == "=");
+            if *word == "=" || (is_value && !before[at.saturating_sub(2)].starts_with("--")) {
+                continue;
             }
+            line.word(root, word);
         }
         line
     }
+
+    fn word(&mut self, root: &'a Command, word: &'a str) {
+        if let Some(option) =
+            self.awaits.take_if(|option| !word.starts_with('-') && (self.given == 0 || is_several(option)))
+        {
+            self.options.push(word);
+            if option.get_id() == "inventory" {
+                self.inventory = Some(word);
+            }
+            if is_several(option) {
+                (self.awaits, self.given) = (Some(option), self.given + 1);
+            }
+        } else if word.starts_with('-') {
+            let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            self.options.push(name);
+            let option = flags(root, self.command).find(|flag| takes_value(flag) && is_named(flag, name));
+            if let (Some(value), Some("inventory")) = (value, option.map(|option| option.get_id().as_str())) {
+                self.inventory = Some(value);
+            }
+            (self.awaits, self.given) = (option.filter(|_| value.is_none()), 0);
+        } else if let Some(command) = self.command.find_subcommand(word) {
+            self.command = command;
+        } else {
+            self.positionals.push(word);
+        }
+    }
+}
+
+/// Whether one naming of the option takes several values.
+fn is_several(option: &Arg) -> bool {
+    option.get_num_args().is_some_and(|count| count.max_values() > 1)
 }
 
 fn flags<'a>(root: &'a Command, command: &'a Command) -> impl Iterator<Item = &'a Arg> {
@@ -70,20 +121,24 @@ fn is_named(arg: &Arg, word: &str) -> bool {
     long || arg.get_short().is_some_and(|short| word == format!("-{short}"))
 }
 
-fn options(root: &Command, command: &Command) -> Vec<Candidate> {
+/// The options that are not there yet, or may be there again.
+fn options(root: &Command, line: &Line<'_>) -> Vec<Candidate> {
+    let again = |arg: &Arg| matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
+    let is_there = |arg: &Arg| line.options.iter().any(|word| is_named(arg, word));
     let named = |arg: &Arg| Some((format!("--{}", arg.get_long()?), about(arg.get_help())));
-    flags(root, command).filter_map(named).collect()
+    flags(root, line.command).filter(|arg| again(arg) || !is_there(arg)).filter_map(named).collect()
 }
 
 fn about(text: Option<&clap::builder::StyledStr>) -> String {
     text.map(|text| text.to_string().lines().next().unwrap_or_default().to_owned()).unwrap_or_default()
 }
 
-fn option_values(option: &Arg, names: &Names<'_>) -> Vec<Candidate> {
+fn option_values(option: &Arg, line: &Line<'_>, names: &Names<'_>) -> Vec<Candidate> {
     match option.get_id().as_str() {
         "inventory" => plain(locate::names(names.cwd)),
-        "canary" => names.segments(),
+        "canary" => names.segments(&line.options),
         "artifacts" => names.with(|site| site.pools.iter().map(|pool| format!("{}=", pool.name)).collect()),
+        "revert_after" => plain(["5m", "10m", "30m", "1h"].map(ToOwned::to_owned).to_vec()),
         _ => possible_values(option),
     }
 }
@@ -92,25 +147,34 @@ fn possible_values(arg: &Arg) -> Vec<Candidate> {
     arg.get_possible_values().iter().map(|value| (value.get_name().to_owned(), about(value.get_help()))).collect()
 }
 
-fn positional(command: &Command, names: &Names<'_>) -> Vec<Candidate> {
+fn positional(line: &Line<'_>, names: &Names<'_>) -> Vec<Candidate> {
+    let Line { command, positionals: given, .. } = line;
     if command.has_subcommands() {
         let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
         return shown.map(|sub| (sub.get_name().to_owned(), about(sub.get_about()))).collect();
     }
     match command.get_name() {
-        "exec" => names.targets(),
+        "exec" if given.is_empty() => names.targets(),
+        "exec" => vec![("--".to_owned(), "then the command".to_owned())],
         "canary" => {
-            let mut shares = names.segments();
-            shares.push(("off".to_owned(), "all traffic back to blue".to_owned()));
+            let mut shares = names.segments(given);
+            if given.is_empty() {
+                shares.push(("off".to_owned(), "all traffic back to blue".to_owned()));
+            }
             shares
         }
+        "copy" if given.len() > 1 => Vec::new(),
         "copy" => {
             let mut places = names.with(|site| vec![site.journal.to_string()]);
             places.extend(plain(["file:", "ssh:", "etcd:"].map(ToOwned::to_owned).to_vec()));
             places
         }
-        "sync" => names.with(|site| site.balancers.iter().map(|balancer| balancer.host.clone()).collect()),
-        _ => command.get_positionals().next().map(possible_values).unwrap_or_default(),
+        "sync" => {
+            let mut hosts = names.with(|site| site.balancers.iter().map(|balancer| balancer.host.clone()).collect());
+            hosts.retain(|(host, _)| !given.contains(&host.as_str()));
+            hosts
+        }
+        _ => command.get_positionals().nth(given.len()).map(possible_values).unwrap_or_default(),
     }
 }
 
@@ -131,10 +195,12 @@ impl Names<'_> {
         locate::load(given.as_deref(), self.cwd).map(|located| plain(list(&located.inventory))).unwrap_or_default()
     }
 
-    fn segments(&self) -> Vec<Candidate> {
+    /// Each segment that has no share among `given` yet: `mobile=10%`, or `mobile` where the shell breaks words at `=`.
+    fn segments(&self, given: &[&str]) -> Vec<Candidate> {
+        let is_given = |name: &String| given.iter().any(|word| word.split('=').next() == Some(name));
         self.with(|site| {
             let names = site.segment_names().into_iter().chain([ALL_SEGMENT.to_owned()]);
-            names.map(|name| format!("{name}=")).collect()
+            names.filter(|name| !is_given(name)).map(|name| format!("{name}=")).collect()
         })
     }
 

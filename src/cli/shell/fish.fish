@@ -25,7 +25,16 @@ end
 # Completions.
 function __bluegreen_complete
     set -l words (commandline -opc)
-    command @PROGRAM@ __complete -- $words[2..-1] (commandline -ct) 2>/dev/null
+    set -l known (command @PROGRAM@ __complete -- $words[2..-1] (commandline -ct) 2>/dev/null)
+    if test -n "$known"
+        printf '%s\n' $known
+        return
+    end
+    # A path, behind the = of POOL=PATH too.
+    set -l before (string match -r -- '^[^=]*=' (commandline -ct))
+    for path in (__fish_complete_path (string replace -- "$before" '' (commandline -ct)))
+        printf '%s%s\n' "$before" $path
+    end
 end
 complete -c bg -e
 complete -c bluegreen -e

@@ -30,6 +30,8 @@ function _bluegreen {
     texts+=("${line/$'\t'/  -- }")
   done
   if (( ! ${#values} )); then
+    # Behind the = of POOL=PATH too.
+    compset -P '*='
     _files
   elif [[ ${values[1]} == *= ]]; then
     compadd -S '' -l -d texts -a values
