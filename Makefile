@@ -5,7 +5,7 @@ DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
 export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help build install test check fmt clippy deny shellcheck soak demo playground recording deb debtest
+.PHONY: help build install test check fmt clippy deny shellcheck soak bench demo playground recording deb debtest
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -38,6 +38,12 @@ soak: ## Every proof in its large size, over an hour (SOAK_SECONDS, BG_SEED); pr
 	@sh scripts/install-missing.sh $(DAEMONS) strace=strace etcd=etcd-server \
 		ip=iproute2 iptables=iptables faketime=faketime openssl=openssl at=at
 	@CARGO="$(CARGO)" sh scripts/soak.sh
+
+bench: ## How fast it is, against other tools too; 15 minutes, and nothing else may run; writes docs/benchmarks.md
+	@sh scripts/install-missing.sh $(DAEMONS) wrk=wrk ansible=ansible parallel-ssh=pssh clush=clustershell cap=capistrano \
+		git=git zstd=zstd
+	$(CARGO) build --release --workspace --bins --locked
+	target/release/bg-playground bench --document docs/benchmarks.md
 
 demo: ## The whole journey under load, narrated
 	@sh scripts/install-missing.sh $(DAEMONS)

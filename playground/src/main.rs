@@ -1,5 +1,6 @@
 //! The playground's command line.
 
+mod bench;
 mod demo;
 mod recording;
 
@@ -36,6 +37,17 @@ enum Cmd {
         /// Requests a second.
         #[arg(long, default_value_t = 300)]
         rate: u32,
+    },
+    /// Measures bg against the least that could do the same and against other tools; nothing else should run meanwhile.
+    Bench {
+        /// Parts to run: start, check, flip2, flip10, exec, status, deploy, requests, throughput; default: all.
+        parts: Vec<String>,
+        /// Runs of each contender that count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// A document whose table is replaced by this one.
+        #[arg(long)]
+        document: Option<PathBuf>,
     },
     /// Load on balancers: 2,000 clients unless told, until Ctrl-C or --seconds.
     Load {
@@ -111,6 +123,7 @@ fn run(command: Cmd) -> Result<()> {
         Cmd::Demo => demo::Demo::start()?.journey(),
         Cmd::Record { file } => recording::record(&file),
         Cmd::Up { rate } => demo::up(rate),
+        Cmd::Bench { parts, rounds, document } => bench::run(&parts, rounds, document.as_deref()),
         Cmd::Load { to, prefix, rate, clients, seconds } => {
             let longest = Duration::from_secs(seconds);
             let load = LoadOptions::new(to, prefix).rate(rate).clients(clients).longest(longest).start()?;

@@ -136,9 +136,9 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How many balancers, called lb1, lb2, … (1 to 8).
+    /// How many balancers, called lb1, lb2, … (1 to 10).
     pub fn balancers(mut self, count: usize) -> Options {
-        self.balancers = count.clamp(1, 8);
+        self.balancers = count.clamp(1, 10);
         self
     }
 

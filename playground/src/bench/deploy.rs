@@ -1,0 +1,213 @@
+//! A release of 2,000 files on four servers, against raw tar, and against tools that do the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bg_playground::{Behaviour, Error, Playground, Pool, Result};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::is_installed;
+use super::measure::{Aim, Contender, Row, at_once, in_turns, took};
+
+const FILES: usize = 2_000;
+const FILE_BYTES: usize = 25 * 1024;
+
+fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let object = path.display().to_string();
+    move |source| Error::Io { what, object, source }
+}
+
+/// All tools on the same four hosts.
+pub fn rows(rounds: usize) -> Result<Vec<Row>> {
+    eprintln!("deploy of {FILES} files, {} MB", FILES * FILE_BYTES / 1_000_000);
+    let pool = Pool::new("web").halves(1, 4).health("successes", "1").health("smoke", "").health("release_header", "");
+    let mut site = Playground::options().balancers(1).workers(1).pools([pool]).start()?;
+    super::usual_key_exchange(&site)?;
+    took(site.setup("v1")?)?;
+    // The application stays: the others restart nothing either.
+    site.edit_inventory(|text| {
+        let lines = text.lines().map(|line| if line.starts_with("restart = ") { "restart = \"true\"" } else { line });
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    })?;
+    let tree = Tree::make(&site)?;
+    let site = &site;
+    let hosts: Vec<String> =
+        site.half("web", bg_playground::Half::Green).iter().map(|place| place.host.name.clone()).collect();
+    let mut number = 0;
+    let ours = || {
+        number += 1;
+        let label = format!("big{number}");
+        tree.release(site, &label)?;
+        let deployed = took(site.bg(["deploy", "--release", &label])?)?;
+        took(site.bg(["abort"])?)?;
+        Ok(deployed)
+    };
+    let mut contenders = vec![
+        Contender { name: "bg deploy", run: Box::new(ours) },
+        Contender { name: "tar | zstd | ssh", run: Box::new(|| raw(site, &tree, &hosts)) },
+    ];
+    if is_installed("cap") {
+        let cap = Capistrano::prepare(site, &tree, &hosts)?;
+        contenders.push(Contender { name: "Capistrano", run: Box::new(move || cap.deploy()) });
+    }
+    if is_installed("ansible-playbook") {
+        let ansible = Ansible::prepare(site, &tree, &hosts)?;
+        contenders.push(Contender { name: "Ansible playbook", run: Box::new(move || ansible.play()) });
+    }
+    let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
+    let times = in_turns(rounds, &mut contenders)?;
+    let what = "`bg deploy` of 2,000 files, 51 MB, to 4 servers, with everything around it";
+    let raw = "`tar c \\| zstd \\| ssh 'zstd -d \\| tar x'` to the same, at once";
+    let mut rows = vec![Row::ratio(what, raw, &times[0], &times[1], Aim::AtMost(1.15))];
+    for (name, theirs) in names.iter().zip(&times).skip(2) {
+        rows.push(Row::ratio(what, name, &times[0], theirs, Aim::AtMost(0.5)));
+    }
+    Ok(rows)
+}
+
+/// The files, which compress about as JavaScript does, and are linked into each release.
+struct Tree {
+    dir: PathBuf,
+}
+
+impl Tree {
+    fn make(site: &Playground) -> Result<Tree> {
+        let dir = site.dir().join("tree");
+        let mut random = StdRng::seed_from_u64(1);
+        let words: Vec<String> = (0..2_000)
+            .map(|_| (0..random.random_range(3..10)).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect())
+            .collect();
+        for number in 0..FILES {
+            let folder = dir.join(format!("part{}", number % 40));
+            fs::create_dir_all(&folder).map_err(io("cannot create", &folder))?;
+            let mut text = String::with_capacity(FILE_BYTES + 16);
+            while text.len() < FILE_BYTES {
+                text.push_str(&words[random.random_range(0..words.len())]);
+                text.push(if random.random_ratio(1, 8) { '\n' } else { ' ' });
+            }
+            let file = folder.join(format!("{number}.js"));
+            fs::write(&file, text).map_err(io("cannot write", &file))?;
+        }
+        Ok(Tree { dir })
+    }
+
+    /// A release of the demo application with all the files in it.
+    fn release(&self, site: &Playground, label: &str) -> Result<()> {
+        let artifact = site.artifact("web", label, &Behaviour::default())?;
+        let copied = Command::new("cp").args(["-al"]).arg(&self.dir).arg(artifact.join("public/tree")).status();
+        match copied {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(Error::Unknown(format!("the tree could not be linked: {other:?}"))),
+        }
+    }
+}
+
+fn raw(site: &Playground, tree: &Tree, hosts: &[String]) -> Result<Duration> {
+    let line = |host: &String| {
+        let mut command = Command::new("sh");
+        let script = "tar -C \"$1\" -c . | zstd -q | ssh -F \"$2\" -o BatchMode=yes \"$3\" \
+                      'mkdir -p raw && zstd -dq | tar -x -C raw'";
+        command.args(["-c", script, "raw"]).arg(&tree.dir).arg(site.ssh_config()).arg(host);
+        command
+    };
+    let took = at_once(hosts.iter().map(line).collect())?;
+    for host in hosts {
+        let made = site.host(host).dir.join("home/raw");
+        fs::remove_dir_all(&made).map_err(io("cannot remove", &made))?;
+    }
+    Ok(took)
+}
+
+/// A project of Capistrano's own kind: a git repository that every server clones and unpacks.
+struct Capistrano {
+    dir: PathBuf,
+    home: PathBuf,
+}
+
+impl Capistrano {
+    fn prepare(site: &Playground, tree: &Tree, hosts: &[String]) -> Result<Capistrano> {
+        let dir = site.dir().join("cap");
+        fs::create_dir_all(dir.join("config/deploy")).map_err(io("cannot create", &dir))?;
+        let write = |name: &str, text: String| fs::write(dir.join(name), text).map_err(io("cannot write", &dir));
+        write(
+            "Capfile",
+            "require \"capistrano/setup\"\nrequire \"capistrano/deploy\"\nrequire \"capistrano/scm/git\"\n\
+             install_plugin Capistrano::SCM::Git\n"
+                .into(),
+        )?;
+        let repository = site.dir().join("repo");
+        write(
+            "config/deploy.rb",
+            format!(
+                "set :application, \"shop\"\nset :repo_url, \"{}\"\nset :branch, \"main\"\nset :deploy_to, \"~/cap\"\n\
+                 set :keep_releases, 3\nset :format, :simpletext\nset :log_level, :warn\n\
+                 set :ssh_options, config: [\"{}\"]\n",
+                repository.display(),
+                site.ssh_config().display()
+            ),
+        )?;
+        let servers: String = hosts.iter().map(|host| format!("server \"{host}\", roles: %w[app]\n")).collect();
+        write("config/deploy/production.rb", servers)?;
+        let script = "set -e; cp -al \"$1\" \"$2\"; cd \"$2\"; git init -q -b main .; git add -A; \
+                      git -c user.name=bench -c user.email=bench@localhost commit -qm tree";
+        let mut git = Command::new("sh");
+        git.args(["-c", script, "repo"]).arg(&tree.dir).arg(&repository);
+        at_once(vec![git])?;
+        Ok(Capistrano { dir, home: site.dir().join("home") })
+    }
+
+    fn deploy(&self) -> Result<Duration> {
+        let mut command = Command::new("cap");
+        command.args(["production", "deploy"]).current_dir(&self.dir).env("HOME", &self.home).env("LANG", "C.UTF-8");
+        at_once(vec![command])
+    }
+}
+
+/// A playbook: copy (one archive, made beforehand, unpacked there), symlink, restart.
+struct Ansible {
+    dir: PathBuf,
+    home: PathBuf,
+    config: PathBuf,
+    run: std::cell::Cell<u32>,
+}
+
+impl Ansible {
+    fn prepare(site: &Playground, tree: &Tree, hosts: &[String]) -> Result<Ansible> {
+        let dir = site.dir().join("ansible");
+        fs::create_dir_all(&dir).map_err(io("cannot create", &dir))?;
+        let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(io("cannot write", &dir));
+        write("hosts", &(hosts.join("\n") + "\n"))?;
+        write(
+            "play.yml",
+            "- hosts: all\n  gather_facts: false\n  tasks:\n\
+             \x20   - file: path=ansible/releases/{{ run }} state=directory\n\
+             \x20   - unarchive: src=tree.tar.gz dest=ansible/releases/{{ run }}\n\
+             \x20   - file: src=releases/{{ run }} dest=ansible/current state=link\n\
+             \x20   - command: 'true'\n",
+        )?;
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(&tree.dir).arg("-czf").arg(dir.join("tree.tar.gz")).arg(".");
+        at_once(vec![tar])?;
+        Ok(Ansible { dir, home: site.dir().join("home"), config: site.ssh_config(), run: std::cell::Cell::new(0) })
+    }
+
+    fn play(&self) -> Result<Duration> {
+        self.run.set(self.run.get() + 1);
+        let mut command = Command::new("ansible-playbook");
+        command
+            .args(["-i", "hosts", "-f", "20", "-e", &format!("run={}", self.run.get()), "play.yml"])
+            .current_dir(&self.dir)
+            .env("HOME", &self.home)
+            .env("LANG", "C.UTF-8")
+            .env("ANSIBLE_PIPELINING", "True")
+            // The playground's sshd has no sftp.
+            .env("ANSIBLE_SSH_TRANSFER_METHOD", "piped")
+            // As it comes: its tasks share one connection to each host. A new one for each run.
+            .env("ANSIBLE_SSH_ARGS", format!("-F {} -o ControlMaster=auto -o ControlPersist=1s", self.config.display()))
+            .stdin(Stdio::null());
+        at_once(vec![command])
+    }
+}

@@ -1,0 +1,92 @@
+//! `make bench`: bg against the least that could do the same and against other tools, on this machine. Every figure is a
+//! ratio of medians within one run, since the machine's own speed changes from hour to hour.
+
+mod deploy;
+mod fleet;
+mod flip;
+mod local;
+mod measure;
+mod serving;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use bg_playground::{Error, Playground, Result};
+use measure::Row;
+
+/// The parts that can be run alone.
+const PARTS: [&str; 9] = ["start", "check", "flip2", "flip10", "exec", "status", "deploy", "requests", "throughput"];
+/// Where the table stands in the document.
+const BEGIN: &str = "<!-- bench: begin -->\n";
+const END: &str = "<!-- bench: end -->\n";
+
+/// Runs the parts (all where none is named), prints the table, and writes it into `document` where one is given.
+pub fn run(parts: &[String], rounds: usize, document: Option<&Path>) -> Result<()> {
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(Error::Unknown(format!("there is no part `{unknown}`: {}", PARTS.join(", "))));
+    }
+    let wanted = PARTS.into_iter().filter(|part| parts.is_empty() || parts.iter().any(|one| one == part));
+    let mut rows = Vec::new();
+    for part in wanted {
+        let found = match part {
+            "start" => local::start(rounds),
+            "check" => local::check(rounds),
+            "flip2" => flip::rows(2, rounds),
+            "flip10" => flip::rows(10, rounds),
+            "exec" => fleet::exec(rounds),
+            "status" => fleet::status(rounds),
+            "deploy" => deploy::rows(rounds),
+            "requests" => serving::requests(),
+            _ => serving::throughput(rounds),
+        }?;
+        found.iter().for_each(|row| println!("{}", row.markdown()));
+        rows.extend(found);
+    }
+    let Some(document) = document else { return Ok(()) };
+    write(document, &rows)
+}
+
+/// Replaces the table between the two marks.
+fn write(document: &Path, rows: &[Row]) -> Result<()> {
+    let io = |what| move |source| Error::Io { what, object: document.display().to_string(), source };
+    let text = fs::read_to_string(document).map_err(io("cannot read"))?;
+    let parts = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    let Some((head, tail)) = parts else {
+        return Err(Error::Unknown(format!("`{}` has no place for the table", document.display())));
+    };
+    let mut table =
+        "\n| what | against | measured: median (least–most) | ratio | aim |\n|---|---|---|---|---|\n".to_owned();
+    rows.iter().for_each(|row| table.push_str(&(row.markdown() + "\n")));
+    fs::write(document, format!("{head}{BEGIN}{table}\n{END}{tail}")).map_err(io("cannot write"))
+}
+
+/// A plain ssh to a host of the playground.
+fn ssh(site: &Playground, host: &str, line: &str) -> Command {
+    let mut command = Command::new("ssh");
+    command.arg("-F").arg(site.ssh_config()).args(["-o", "BatchMode=yes", host, line]);
+    command
+}
+
+/// The playground's tests connect with the cheapest key exchange; people have OpenSSH's own choice.
+fn usual_key_exchange(site: &Playground) -> Result<()> {
+    let path = site.ssh_config();
+    let io = |source| Error::Io { what: "cannot change", object: path.display().to_string(), source };
+    let text = fs::read_to_string(&path).map_err(io)?;
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("KexAlgorithms")).collect();
+    fs::write(&path, lines.join("\n") + "\n").map_err(|source| Error::Io {
+        what: "cannot change",
+        object: path.display().to_string(),
+        source,
+    })
+}
+
+/// Whether a program is on PATH; a tool that is not leaves its row out, which is said.
+fn is_installed(program: &str) -> bool {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
+    if !found {
+        eprintln!("  {program} is not installed, its row is left out");
+    }
+    found
+}
