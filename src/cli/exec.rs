@@ -30,13 +30,13 @@ pub fn run(context: &Context, target: &str, words: &[String], seconds: u64) -> R
 async fn fan(hosts: &Hosts, names: &[String], words: &[String], bound: Duration, screen: Screen) -> Vec<Ended> {
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let work = |name: String| async move {
-        let run = match words {
+        let run = || match words {
             // As with ssh: one word may be a whole shell line.
-            [line] => Run::shell("exec", line.as_str()),
-            words => Run::new("exec", words.iter().cloned()),
+            [line] => Run::shell("exec", line.as_str()).timeout(bound),
+            words => Run::new("exec", words.iter().cloned()).timeout(bound),
         };
         let host = hosts.get(&name);
-        host.stream(run.timeout(bound), |line| print(screen, &name, width, &line)).await
+        host.stream_alone(run, |line| print(screen, &name, width, &line)).await
     };
     fan_out(names.iter().cloned(), hosts.parallel(), work).await
 }

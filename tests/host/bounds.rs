@@ -107,7 +107,7 @@ async fn nothing_is_left_when_the_program_is_killed() {
     let sshd = Sshd::start("");
     let private = std::fs::Permissions::from_mode(0o700);
     let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
-    for mode in ["lifeline", "data"] {
+    for mode in ["lifeline", "data", "alone"] {
         let file = sshd.path(mode);
         let mut client = Command::new(std::env::current_exe().unwrap());
         client
@@ -150,9 +150,13 @@ async fn client() {
     let Some(file) = std::env::var_os("BG_TEST_CLIENT") else { return };
     let config = std::env::var_os("BG_TEST_CONFIG").map(Into::into);
     let hosts = Hosts::new(SshSettings { config, ..SshSettings::default() });
-    let data = std::env::var("BG_TEST_MODE").unwrap() == "data";
-    let stdin = if data { Stdin::Bytes(b"data".to_vec()) } else { Stdin::Null };
+    let mode = std::env::var("BG_TEST_MODE").unwrap();
     let file = file.into_string().unwrap();
-    let _ =
-        hosts.get("box").run(Run::script("stay", STAYS, [file]).stdin(stdin).timeout(Duration::from_secs(60))).await;
+    let run = || Run::script("stay", STAYS, [file.clone()]).timeout(Duration::from_secs(60));
+    let host = hosts.get("box");
+    let _killed_before = match mode.as_str() {
+        "alone" => host.stream_alone(run, |_| {}).await.map(drop),
+        "data" => host.run(run().stdin(Stdin::Bytes(b"data".to_vec()))).await.map(drop),
+        _ => host.run(run()).await.map(drop),
+    };
 }

@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use super::SshSettings;
 use super::error::HostError;
 use super::output::{Tail, last_lines};
+use super::session::Pipes;
 
 /// For the key exchange and the login, beyond the time that a connection may take: PAM and slow DNS on the server.
-const LOGIN: Duration = Duration::from_secs(15);
+pub(crate) const LOGIN: Duration = Duration::from_secs(15);
 /// A dead network is noticed after three unanswered questions, that is within about twice the connect timeout: who says that
 /// hosts answer within two seconds need not wait twenty for one that fell silent. What comes over a slow, busy line counts
 /// as an answer, and every running command is heard once a second.
@@ -35,9 +36,6 @@ const UP: &str = "up";
 /// Settings on the command line, which win over every ssh_config file. Host keys are always checked; what would change
 /// how commands run (a tty, a command, forwards) or put another process in charge of the connection is off.
 const OPTIONS: &[&str] = &[
-    "ControlPersist=no",
-    "PermitLocalCommand=yes",
-    "LocalCommand=echo up",
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "NoHostAuthenticationForLocalhost=no",
@@ -52,6 +50,11 @@ const OPTIONS: &[&str] = &[
     "LogLevel=INFO",
 ];
 
+/// What else the process that holds a connection is told: to say when the login is done.
+const MASTER_OPTIONS: &[&str] = &["ControlPersist=no", "PermitLocalCommand=yes", "LocalCommand=echo up"];
+/// What else the process of a single command is told: to use nobody's connection.
+const ALONE_OPTIONS: &[&str] = &["ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no"];
+
 /// A running master.
 #[derive(Debug)]
 pub(crate) struct Master {
@@ -63,7 +66,30 @@ pub(crate) struct Master {
 /// ssh and what it started to connect through (a jump host's ssh, the user's ProxyCommand), which share its process group
 /// and may not notice that it is gone: killed together when this is dropped, a cancelled attempt's too.
 #[derive(Debug)]
-struct Group(Child);
+pub(crate) struct Group(Child);
+
+impl Group {
+    /// Starts an ssh that connects to `host` for this line alone. It is ended when this is dropped.
+    pub(crate) fn alone(host: &str, settings: &SshSettings, line: &str) -> Result<(Group, Pipes), HostError> {
+        let local = |detail: String| HostError::Local { host: host.to_owned(), detail };
+        let mut words = vec!["-T".to_owned()];
+        words.extend(options(settings, ALONE_OPTIONS));
+        words.extend(["--".to_owned(), host.to_owned(), line.to_owned()]);
+        let mut child = spawn(&words).map_err(|error| local(format!("ssh could not be started: {error}")))?;
+        match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+            (Some(input), Some(stdout), Some(stderr)) => {
+                let pipes = Pipes { input: Box::new(input), stdout: Box::new(stdout), stderr: Box::new(stderr) };
+                Ok((Group(child), pipes))
+            }
+            _ => Err(local("ssh was started without pipes".into())),
+        }
+    }
+
+    /// Waits for its end. Whether it ended with the command's own status, and not with one of ssh's (255).
+    pub(crate) async fn ended(mut self) -> bool {
+        self.0.wait().await.is_ok_and(|status| status.code().is_some_and(|code| code != 255))
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
@@ -132,24 +158,29 @@ fn text(said: &Mutex<Tail>) -> String {
 
 fn arguments(host: &str, settings: &SshSettings, socket: &Path) -> Vec<String> {
     let mut arguments = vec!["-M".to_owned(), "-T".to_owned(), "-S".to_owned(), socket.display().to_string()];
+    arguments.extend(options(settings, MASTER_OPTIONS));
+    // The session exists to hold the connection: it ends when bg, and with it the pipe to its stdin, is gone.
+    arguments.extend(["--".to_owned(), host.to_owned(), "exec cat >/dev/null".to_owned()]);
+    arguments
+}
+
+/// What every ssh is told, and `more`.
+fn options(settings: &SshSettings, more: &[&str]) -> Vec<String> {
     let seconds = settings.connect_timeout.as_millis().div_ceil(1000).max(1);
     let timed = [
         format!("ConnectTimeout={seconds}"),
         format!("ServerAliveInterval={}", (seconds / 2).clamp(1, ALIVE_INTERVAL_SECONDS)),
         format!("ServerAliveCountMax={ALIVE_QUESTIONS}"),
     ];
-    for option in OPTIONS.iter().map(|option| (*option).to_owned()).chain(timed) {
-        arguments.extend(["-o".to_owned(), option]);
-    }
+    let options = OPTIONS.iter().chain(more).map(|option| (*option).to_owned()).chain(timed);
+    let mut words: Vec<String> = options.flat_map(|option| ["-o".to_owned(), option]).collect();
     if let Some(config) = &settings.config {
-        arguments.extend(["-F".to_owned(), config.display().to_string()]);
+        words.extend(["-F".to_owned(), config.display().to_string()]);
     }
     if let Some(user) = &settings.user {
-        arguments.extend(["-l".to_owned(), user.clone()]);
+        words.extend(["-l".to_owned(), user.clone()]);
     }
-    // The session exists to hold the connection: it ends when bg, and with it the pipe to its stdin, is gone.
-    arguments.extend(["--".to_owned(), host.to_owned(), "exec cat >/dev/null".to_owned()]);
-    arguments
+    words
 }
 
 /// In a session of its own: Ctrl-C at the terminal is bg's to handle and must not cut a step, and nothing can ask on the tty.
@@ -226,7 +257,7 @@ fn line_with(said: &str, words: &[&str]) -> Option<String> {
 
 /// What ssh's words mean. The reasons that name themselves come first: behind a jump host, its failure is followed by a
 /// closed connection of the outer ssh.
-fn classify(host: &str, said: &str, after: Duration) -> HostError {
+pub(crate) fn classify(host: &str, said: &str, after: Duration) -> HostError {
     let host = host.to_owned();
     if said.contains("IDENTIFICATION HAS CHANGED") || said.contains("REVOKED HOST KEY") {
         let detail =

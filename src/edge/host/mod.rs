@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use connection::Connection;
 use directory::Directory;
-use master::Master;
+use master::{Group, LOGIN, Master, classify};
 use output::{Lines, Tail};
 
 pub use connection::Forward;
@@ -31,6 +31,7 @@ pub use output::{Output, printable};
 pub use run::{DEFAULT_MAX_OUTPUT, DEFAULT_TIMEOUT, KILL_GRACE, Run, Stdin};
 pub use session::Stream;
 pub(crate) use session::chain;
+use session::{Conversation, Held, Login};
 
 /// Connections being opened at once: sshd drops at random beyond 10 that have not logged in (MaxStartups 10:30:100), and all
 /// may pass one jump host.
@@ -163,6 +164,24 @@ impl Hosts {
 }
 
 impl Shared {
+    /// One attempt at one command over a connection of its own.
+    async fn alone(
+        &self,
+        host: &str,
+        run: Run,
+        sink: &mut (dyn FnMut(Stream, &[u8]) + Send),
+    ) -> Result<i32, HostError> {
+        // Never closed, and every holder is bounded.
+        let permit = self.connecting.acquire().await;
+        let (talk, line, stdin) = Conversation::about(host, run, sink)?;
+        let (ssh, pipes) = Group::alone(host, &self.settings, &line)?;
+        let login = Login { within: self.settings.connect_timeout + LOGIN, done: move || drop(permit) };
+        match talk.listen(pipes, stdin, ssh.ended(), Some(login)).await? {
+            Held::Status(status) => Ok(status),
+            Held::NoLogin(said) => Err(classify(host, &said, self.settings.connect_timeout)),
+        }
+    }
+
     fn directory(&self, host: &str) -> Result<Arc<Directory>, HostError> {
         if let Some(directory) = self.directory.get() {
             return Ok(directory.clone());
@@ -177,12 +196,9 @@ impl Shared {
 
     /// Opens a connection; a server that drops it before the login is asked again, some bounded times.
     async fn open(&self, host: &str) -> Result<Connection, HostError> {
-        if !is_host_name(host) || !self.settings.user.as_deref().is_none_or(is_user_name) {
-            return Err(HostError::InvalidName { host: host.to_owned() });
-        }
+        self.may_be_given(host)?;
         let directory = self.directory(host)?;
-        let give_up = Instant::now() + self.settings.connect_timeout;
-        let (mut attempt, mut pause) = (1, FIRST_PAUSE);
+        let mut attempts = Attempts::from_now(self.settings.connect_timeout);
         loop {
             let socket = directory.socket('m');
             let started = {
@@ -192,19 +208,42 @@ impl Shared {
             };
             match started {
                 Ok(master) => return Ok(Connection::new(host.to_owned(), master, socket, directory)),
-                Err(HostError::Dropped { host, detail, .. })
-                    if attempt == MAX_ATTEMPTS || Instant::now() >= give_up =>
-                {
-                    return Err(HostError::Dropped { host, attempts: attempt, detail });
-                }
-                Err(HostError::Dropped { .. }) => {
-                    sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-                    attempt += 1;
-                    pause *= 2;
-                }
-                Err(error) => return Err(error),
+                Err(error) => attempts.again(error).await?,
             }
         }
+    }
+
+    fn may_be_given(&self, host: &str) -> Result<(), HostError> {
+        let is_plain = is_host_name(host) && self.settings.user.as_deref().is_none_or(is_user_name);
+        if is_plain { Ok(()) } else { Err(HostError::InvalidName { host: host.to_owned() }) }
+    }
+}
+
+/// Attempts at one connection.
+struct Attempts {
+    made: u32,
+    pause: Duration,
+    give_up: Instant,
+}
+
+impl Attempts {
+    fn from_now(within: Duration) -> Attempts {
+        Attempts { made: 1, pause: FIRST_PAUSE, give_up: Instant::now() + within }
+    }
+
+    /// Returns when there is to be another attempt, after a pause.
+    ///
+    /// # Errors
+    /// `error`, unless the connection was dropped before the login and may be let in later.
+    async fn again(&mut self, error: HostError) -> Result<(), HostError> {
+        let HostError::Dropped { host, detail, .. } = error else { return Err(error) };
+        if self.made == MAX_ATTEMPTS || Instant::now() >= self.give_up {
+            return Err(HostError::Dropped { host, attempts: self.made, detail });
+        }
+        sleep(self.pause.mul_f64(rand::random_range(0.5..1.5))).await;
+        self.made += 1;
+        self.pause *= 2;
+        Ok(())
     }
 }
 
@@ -253,6 +292,37 @@ impl Host {
                 Stream::Stderr => stderr.push(bytes, |text| deliver(Line { stream, text })),
             };
             self.connection().await?.run(run, &mut sink).await
+        };
+        stdout.finish(|text| deliver(Line { stream: Stream::Stdout, text }));
+        stderr.finish(|text| deliver(Line { stream: Stream::Stderr, text }));
+        status
+    }
+
+    /// The same over a connection of its own, which costs less than a shared one for whoever asks a host only once.
+    /// `make` gives the command anew for each attempt; nothing was run by an attempt that did not get in.
+    pub async fn stream_alone(
+        &self,
+        make: impl Fn() -> Run,
+        mut deliver: impl FnMut(Line) + Send,
+    ) -> Result<i32, HostError> {
+        let gone =
+            || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
+        let shared = self.shared.upgrade().ok_or_else(gone)?;
+        let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+        let status = {
+            let mut sink = |stream: Stream, bytes: &[u8]| match stream {
+                Stream::Stdout => stdout.push(bytes, |text| deliver(Line { stream, text })),
+                Stream::Stderr => stderr.push(bytes, |text| deliver(Line { stream, text })),
+            };
+            shared.may_be_given(&self.name)?;
+            let mut attempts = Attempts::from_now(shared.settings.connect_timeout);
+            loop {
+                match shared.alone(&self.name, make(), &mut sink).await {
+                    Ok(status) => break Ok(status),
+                    Err(error @ HostError::Dropped { .. }) => attempts.again(error).await?,
+                    Err(error) => break Err(error),
+                }
+            }
         };
         stdout.finish(|text| deliver(Line { stream: Stream::Stdout, text }));
         stderr.finish(|text| deliver(Line { stream: Stream::Stderr, text }));

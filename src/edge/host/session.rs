@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use openssh::{Child, ChildStdin, Session, Stdio};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use openssh::{Session, Stdio};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::HostError;
@@ -30,13 +30,57 @@ pub enum Stream {
     Stderr,
 }
 
+/// The three streams of a command.
+pub(crate) struct Pipes {
+    pub input: Box<dyn AsyncWrite + Send + Unpin>,
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// A connection that is still to be made by the same process that then runs the command.
+pub(crate) struct Login<F: FnOnce()> {
+    /// How long it may take.
+    pub within: Duration,
+    /// Called once it is done.
+    pub done: F,
+}
+
+/// What a conversation comes to, other than an error of its own.
+pub(crate) enum Held {
+    /// The command's exit status.
+    Status(i32),
+    /// There was no login: what was said instead.
+    NoLogin(String),
+}
+
 /// Where the command is.
 enum Phase {
+    LoggingIn,
     Running,
     /// bg let go of it; the host must confirm that it is gone.
     Ending,
     /// The watchdog reported this; the streams are being emptied.
     Ended(String),
+}
+
+/// When what is due.
+struct Times {
+    started: Instant,
+    /// What comes next.
+    alarm: Instant,
+    /// Until when the host must have said that it ended the command.
+    give_up: Instant,
+    /// Until when what trickles in after the end is waited for.
+    latest: Instant,
+}
+
+impl Times {
+    fn from_now(bound: Duration) -> Times {
+        let started = Instant::now();
+        // The host counts in steps of a second, each a little longer: 2% at most on a busy machine.
+        let give_up = started + Duration::from_secs(seconds_up(bound)) + bound / 50 + KILL_GRACE + CONFIRM;
+        Times { started, alarm: started + bound, give_up, latest: give_up }
+    }
 }
 
 /// How long a server may take to free a session whose end it has told: on a busy machine it counts it a while longer, and
@@ -67,14 +111,13 @@ impl<'a> Conversation<'a> {
         run: Run,
         sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
     ) -> Result<i32, HostError> {
-        let nonce = format!("{:016x}", rand::random::<u64>());
-        let (name, sudo, bound) = (run.name, run.sudo, run.timeout);
-        let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
+        let (talk, line, stdin) = Conversation::about(host, run, sink)?;
+        let name = talk.name;
         let mut command = session.raw_command(&line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let asked = Instant::now();
         let no_session = |detail: String| HostError::NoSession { host: host.to_owned(), name, detail };
-        let child = loop {
+        let mut child = loop {
             match timeout(OPEN, command.spawn()).await {
                 Ok(Ok(child)) => break child,
                 Ok(Err(openssh::Error::Disconnected)) => {
@@ -86,18 +129,41 @@ impl<'a> Conversation<'a> {
                 Err(_) => return Err(no_session(format!("no answer within {}s", OPEN.as_secs()))),
             }
         };
-        let started = Instant::now();
-        let marks = [Marks::new(&nonce), Marks::new(&nonce)];
-        let talk = Conversation { host, name, sudo, bound, marks, tail: Tail::new(MAX_QUOTED), sink };
-        talk.listen(child, run.stdin, started).await
-    }
-
-    async fn listen(mut self, mut child: Child<&Session>, stdin: Stdin, started: Instant) -> Result<i32, HostError> {
-        let (Some(input), Some(mut stdout), Some(mut stderr)) =
+        let (Some(input), Some(stdout), Some(stderr)) =
             (child.stdin().take(), child.stdout().take(), child.stderr().take())
         else {
-            return Err(self.lost());
+            return Err(talk.lost());
         };
+        let pipes = Pipes { input: Box::new(input), stdout: Box::new(stdout), stderr: Box::new(stderr) };
+        let ended = async move { child.wait().await.is_ok() };
+        match talk.listen(pipes, stdin, ended, None::<Login<fn()>>).await? {
+            Held::Status(status) => Ok(status),
+            Held::NoLogin(said) => Err(no_session(said)),
+        }
+    }
+
+    /// A conversation about `run`, the line that begins it on the host, and what it reads.
+    pub(crate) fn about(
+        host: &'a str,
+        run: Run,
+        sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
+    ) -> Result<(Conversation<'a>, String, Stdin), HostError> {
+        let nonce = format!("{:016x}", rand::random::<u64>());
+        let (name, sudo, bound) = (run.name, run.sudo, run.timeout);
+        let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
+        let marks = [Marks::new(&nonce), Marks::new(&nonce)];
+        Ok((Conversation { host, name, sudo, bound, marks, tail: Tail::new(MAX_QUOTED), sink }, line, run.stdin))
+    }
+
+    /// Listens to the end. `ended` waits for the process behind the streams, and tells whether it ended by itself.
+    pub(crate) async fn listen<F: FnOnce()>(
+        mut self,
+        pipes: Pipes,
+        stdin: Stdin,
+        ended: impl Future<Output = bool>,
+        mut login: Option<Login<F>>,
+    ) -> Result<Held, HostError> {
+        let Pipes { input, mut stdout, mut stderr } = pipes;
         let (mut lifeline, feeding) = match stdin {
             Stdin::Null => (Some(input), None),
             Stdin::Bytes(bytes) => (None, Some((Box::new(std::io::Cursor::new(bytes)) as Source, input))),
@@ -105,13 +171,14 @@ impl<'a> Conversation<'a> {
         };
         let mut feeder = std::pin::pin!(feed(feeding));
         let mut fed = false;
-        let mut alarm = started + self.bound;
-        // The host counts in steps of a second, each a little longer: 2% at most on a busy machine.
-        let give_up = started + Duration::from_secs(seconds_up(self.bound)) + self.bound / 50 + KILL_GRACE + CONFIRM;
+        let mut times = Times::from_now(self.bound);
+        let mut phase = Phase::Running;
+        if let Some(login) = &login {
+            phase = Phase::LoggingIn;
+            times.alarm = times.started + login.within;
+        }
         let mut open = [true, true];
         let mut buffers = [vec![0; 32 * 1024], vec![0; 8 * 1024]];
-        let mut phase = Phase::Running;
-        let mut latest = give_up;
         let [out, err] = &mut buffers;
         while open[0] || open[1] {
             tokio::select! {
@@ -121,20 +188,30 @@ impl<'a> Conversation<'a> {
                     fed = true;
                     result.map_err(|detail| HostError::Input { host: self.host.to_owned(), name: self.name, detail })?;
                 }
-                () = sleep_until(alarm) => match phase {
+                () = sleep_until(times.alarm) => match phase {
                     // Without data, closing its stdin ends it now; with data, the host's own clock does.
                     Phase::Running => {
                         lifeline = None;
                         phase = Phase::Ending;
-                        alarm = give_up;
+                        times.alarm = times.give_up;
                     }
+                    Phase::LoggingIn => return Err(self.no_login_within(login.as_ref().map_or(OPEN, |login| login.within))),
                     Phase::Ending => return Err(self.timed_out(false)),
                     Phase::Ended(_) => break,
                 },
             }
+            if self.marks.iter().all(|marks| marks.noise().is_none())
+                && let Some(login) = login.take()
+            {
+                (login.done)();
+                times = Times::from_now(self.bound);
+                if matches!(phase, Phase::LoggingIn) {
+                    phase = Phase::Running;
+                }
+            }
             if matches!(phase, Phase::Ended(_)) {
-                latest = latest.min(Instant::now() + TRICKLE);
-                alarm = latest.min(Instant::now() + QUIET);
+                times.latest = times.latest.min(Instant::now() + TRICKLE);
+                times.alarm = times.latest.min(Instant::now() + QUIET);
             }
         }
         drop(lifeline);
@@ -144,11 +221,12 @@ impl<'a> Conversation<'a> {
             self.deliver(stream, &rest);
         }
         // The server's session is free again only when its channel is closed.
-        let exit = timeout(QUIET, child.wait()).await;
+        let exited = timeout(QUIET, ended).await.unwrap_or(false);
         match phase {
-            Phase::Ended(mark) => self.verdict(&mark, started),
+            Phase::Ended(mark) => self.verdict(&mark, times.started).map(Held::Status),
             Phase::Ending => Err(self.timed_out(false)),
-            Phase::Running => Err(self.unmarked(exit.is_ok_and(|status| status.is_ok()))),
+            Phase::LoggingIn if !exited => Ok(Held::NoLogin(self.marks[1].noise().unwrap_or_default())),
+            Phase::LoggingIn | Phase::Running => Err(self.unmarked(exited)),
         }
     }
 
@@ -200,6 +278,12 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    fn no_login_within(&self, after: Duration) -> HostError {
+        let detail = super::output::last_lines(&self.marks[1].noise().unwrap_or_default(), 4).replace('\n', "; ");
+        let detail = if detail.is_empty() { "ssh said nothing".to_owned() } else { detail };
+        HostError::ConnectTimedOut { host: self.host.to_owned(), after, detail }
+    }
+
     fn lost(&self) -> HostError {
         HostError::Lost { host: self.host.to_owned(), name: self.name, tail: self.tail.text() }
     }
@@ -218,7 +302,7 @@ impl<'a> Conversation<'a> {
 type Source = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Copies all of the source, then closes. That the command stopped reading is its own affair; an error is the source's.
-async fn feed(feeding: Option<(Source, ChildStdin)>) -> Result<(), String> {
+async fn feed(feeding: Option<(Source, Box<dyn AsyncWrite + Send + Unpin>)>) -> Result<(), String> {
     let Some((mut source, mut input)) = feeding else { return Ok(()) };
     let mut buffer = vec![0; 64 * 1024];
     loop {
