@@ -67,6 +67,9 @@ pub(crate) fn temporary(dir: &Path) -> PathBuf {
     dir.join("tmp")
 }
 
+/// Every host of a playground shares the cores of one machine with whatever else is tested there: `status` need not be quick.
+const STATUS_TIMEOUT: &str = "8s";
+
 /// A bg command in the playground's directory: nothing of the caller's environment but what is set here.
 pub(crate) fn command<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(binary);
@@ -78,6 +81,7 @@ pub(crate) fn command<S: AsRef<OsStr>>(binary: &Path, dir: &Path, args: impl Int
         .env("PATH", PATH)
         .env("LANG", "C.UTF-8")
         .env("TMPDIR", temporary(dir))
+        .env("BG_STATUS_TIMEOUT", STATUS_TIMEOUT)
         .env("RUST_BACKTRACE", "1");
     command
 }

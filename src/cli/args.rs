@@ -147,6 +147,10 @@ pub enum Cmd {
         /// Draw it again every two seconds, until Ctrl-C
         #[arg(long)]
         watch: bool,
+        /// Answer within this time: what is not known by then is shown as unknown. More for slow lines
+        #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = wait::answer,
+              env = "BG_STATUS_TIMEOUT", hide_env_values = true)]
+        timeout: Duration,
     },
     /// Take green out of traffic, upgrade it and check it; then the canary.
     ///

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     Context,
@@ -11,7 +12,10 @@ use super::{
     locate::Located,
     remote::with_hosts,
     screen::Screen,
-    status::journal::{self, Journal},
+    status::{
+        deadline::Deadline,
+        journal::{self, Journal},
+    },
 };
 use crate::{
     edge::{
@@ -62,7 +66,7 @@ async fn look(located: &Located, store: &dyn Store, hosts: &Hosts) -> (Journal, 
         let (templates, state) = (&located.templates, journal.state.as_ref());
         Checking { inventory: &inventory, templates, state, hosts }.all().await
     };
-    let read = || journal::read(store, &located.inventory.journal, READ);
+    let read = || journal::read(store, &located.inventory.journal, Deadline::new(Instant::now(), READ));
     let before = read().await;
     let reports = check(&before).await;
     let Some(newer) = reports.iter().find_map(|report| report.newer.as_ref()) else { return (before, reports) };

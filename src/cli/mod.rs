@@ -98,7 +98,7 @@ fn dispatch(context: &Context, command: Cmd) -> Result<Ended, CliError> {
     match command {
         Cmd::Init { dir } => init::run(context, &dir).map(Ended::from),
         Cmd::Check { hosts } => check::run(context, hosts).map(Ended::from),
-        Cmd::Status { watch } => status::run(context, watch),
+        Cmd::Status { watch, timeout } => status::run(context, watch, timeout),
         Cmd::Exec { target, command, timeout } => exec::run(context, &target, &command, timeout).map(Ended::from),
         Cmd::Shell { shell, completions } => shell::run(context, shell, completions),
         Cmd::Complete { words } => shell::complete(context, &words),

@@ -1,6 +1,6 @@
 //! What the hosts say about an interrupted command, beyond what every `status` asks: only reads.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, net::IpAddr};
 
 use bluegreen_core::{
     Half,
@@ -12,7 +12,7 @@ use bluegreen_core::{
     },
 };
 use ipnet::IpNet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::edge::{
     balancer::{self, Balancers, ConfFile, Error, Look, Presence, Standing},
@@ -101,29 +101,29 @@ impl More {
 }
 
 /// Asks the balancers that answered, and the servers, what the open step makes worth asking. Each question is given up
-/// after `bound`.
+/// at `until`.
 pub async fn ask_more(
     inventory: &Inventory,
     balancers: &Balancers,
     hosts: &Hosts,
     state: &State,
     answering: &[String],
-    bound: Duration,
+    until: Instant,
 ) -> More {
     let mut more = More::default();
     match state.open.as_ref().and_then(OpenCommand::at).map(|planned| &planned.step) {
         Some(Step::ReloadConf { .. }) => {
             let asked = fan_out(answering.to_vec(), hosts.parallel(), |host| async move {
-                let answer = timeout(bound, balancers.state(&host, "all/00/00")).await;
+                let answer = timeout_at(until, balancers.state(&host, "all/00/00")).await;
                 in_time(answer).map(|answer| answer.revision)
             });
             more.running = asked.await.into_iter().collect();
         }
         Some(Step::Drain { half, .. }) => {
             let asked = fan_out(answering.to_vec(), hosts.parallel(), |host| async move {
-                in_time(timeout(bound, in_flight(balancers, &host, *half)).await)
+                in_time(timeout_at(until, in_flight(balancers, &host, *half)).await)
             });
-            let (in_flight, peers) = tokio::join!(asked, peers(inventory, balancers, hosts, answering, *half, bound));
+            let (in_flight, peers) = tokio::join!(asked, peers(inventory, balancers, hosts, answering, *half, until));
             more.in_flight = in_flight.into_iter().collect();
             more.peers = peers;
         }
@@ -156,20 +156,20 @@ async fn peers(
     hosts: &Hosts,
     answering: &[String],
     half: Half,
-    bound: Duration,
+    until: Instant,
 ) -> Peers {
     if answering.len() < inventory.balancers.len() {
         return Peers::new();
     }
     let addresses = fan_out(answering.to_vec(), hosts.parallel(), |host| async move {
-        in_time(timeout(bound, balancers.addresses(&host)).await)
+        in_time(timeout_at(until, balancers.addresses(&host)).await)
     });
     let known: Result<Vec<Vec<IpNet>>, String> = addresses.await.into_iter().map(|(_, addresses)| addresses).collect();
     let Ok(known) = known.map(|known| known.concat()) else { return Peers::new() };
     let known = &known;
     let found = fan_out(inventory.places(half), hosts.parallel(), |(pool, place)| async move {
         let expected: Vec<IpNet> = known.iter().chain(&pool.drain.ignore).copied().collect();
-        timeout(bound, server::peers(hosts, place, &expected, &Bounds::default())).await.ok()?.ok()
+        timeout_at(until, server::peers(hosts, place, &expected, &Bounds::default())).await.ok()?.ok()
     });
     let told = |((_, place), peers): ((_, &Place), Option<Vec<server::Peer>>)| {
         let peers = peers?.into_iter().map(|peer| (IpAddr::to_string(&peer.address), peer.connections)).collect();

@@ -16,6 +16,15 @@ pub fn wait(text: &str) -> Result<Duration, String> {
     parse_duration(text, LEAST_WAIT_MS, MOST_WAIT_MS).map(Duration::from_millis)
 }
 
+/// The bounds of `status --timeout`: asking takes some time, and nobody waits for minutes.
+const LEAST_ANSWER_MS: u64 = 100;
+const MOST_ANSWER_MS: u64 = 10 * 60_000;
+
+/// The value of `status --timeout`.
+pub fn answer(text: &str) -> Result<Duration, String> {
+    parse_duration(text, LEAST_ANSWER_MS, MOST_ANSWER_MS).map(Duration::from_millis)
+}
+
 /// Whether the word behind `--wait` is its duration, and not what else the command takes: shares, hosts, another option.
 fn is_duration(word: &str) -> bool {
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();

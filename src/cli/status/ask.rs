@@ -1,351 +1,195 @@
-//! What the hosts say: all are asked at once, and one that does not answer in time is unknown.
+//! Asks every host at once, and waits for none longer than for all: what one says depends on no other's answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use bluegreen_core::{
     half::Half,
-    inventory::{Deploy, Inventory, Place, Pool},
-    nginx::{conf::Templates, tree::tree},
+    inventory::{HealthFrom, Inventory, Place, Pool},
     release::Release,
-    rollout::{
-        State, Step,
-        explain::{self, Explained, explain},
+    rollout::{State, Step},
+};
+use futures::future::join_all;
+
+use super::{deadline::Deadline, journal::Journal};
+use crate::{
+    edge::{
+        balancer::{Balancers, Look},
+        health::{self, Depth, Probe, ProbeError, Verdict},
+        host::{Hosts, fan_out},
+        server::{self, Bounds, Seen},
     },
-    traffic::Traffic,
+    site::explain::{More, ask_more},
 };
-use serde::{Serialize, Serializer};
-use tokio::time::error::Elapsed;
-
-use super::{report, serves};
-use crate::edge::{
-    balancer::{Balancers, Current, Error, Look, Standing, TrafficSeen},
-    check::conf_differences,
-    health::{self, Depth, Probe, Verdict},
-    host::{Hosts, fan_out},
-    server::{self, Bounds, Fence},
-};
-use crate::site::explain::{More, ask_more, on_balancer, on_place};
-
-/// For one round with one host, its connection included: what is unknown then is said to be. A host that does not answer at
-/// all is given up much sooner, by the connect timeout; this is for one that answers over a slow line, where a login with
-/// its eight round trips takes some seconds.
-pub(super) const ROUND: Duration = Duration::from_secs(8);
-
-/// One server as it was found.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlaceSeen {
-    /// How ssh reaches it.
-    pub host: String,
-    /// What its marker says.
-    pub release: Option<String>,
-    /// `None`: it was not asked, or could not be.
-    pub healthy: Option<bool>,
-    /// What is wrong or unknown about it.
-    pub note: Option<String>,
-}
-
-/// One balancer as it was found.
-#[derive(Debug, Clone, Serialize)]
-pub struct BalancerSeen {
-    /// How ssh reaches it.
-    pub host: String,
-    /// Whether it answered.
-    pub reachable: bool,
-    /// What `live/current` points to.
-    pub generation: Option<u64>,
-    /// Whether the contents of its tree and of its configuration are the intended ones.
-    pub in_sync: Option<bool>,
-    /// What differs; while no journal says what is intended, what it serves.
-    pub note: Option<String>,
-    /// What its whole tree says, whoever's it is.
-    #[serde(serialize_with = "as_traffic")]
-    pub traffic: Option<Traffic>,
-}
-
-/// One pool's servers.
-#[derive(Debug, Clone, Serialize)]
-pub struct PoolSeen {
-    /// The blue half.
-    pub blue: Vec<PlaceSeen>,
-    /// The green half.
-    pub green: Vec<PlaceSeen>,
-}
-
-/// Everything that the hosts said.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// By name, in the inventory's order.
-    pub pools: Vec<(String, PoolSeen)>,
-    /// In the inventory's order.
-    pub balancers: Vec<BalancerSeen>,
-    /// What an interrupted command left behind and what leads on.
-    pub explained: Option<Explained>,
-    /// Who may change the servers, by host.
-    pub fences: Vec<(String, Fence)>,
-}
-
-/// What was seen of one server.
-struct Server {
-    /// For the table.
-    shown: PlaceSeen,
-    /// For whoever explains an interrupted command.
-    fact: explain::PlaceSeen,
-    /// Who may change it.
-    fence: Option<Fence>,
-}
-
-fn as_traffic<S: Serializer>(traffic: &Option<Traffic>, serializer: S) -> Result<S::Ok, S::Error> {
-    traffic.as_ref().map(report::traffic).serialize(serializer)
-}
-
-/// A server with its half and pool.
-type Spot<'a> = (Half, (&'a Pool, &'a Place));
-
-/// Whom to ask, and what is expected of them.
-pub struct Asking<'a> {
-    /// The site.
-    pub inventory: &'a Arc<Inventory>,
-    /// What its balancers' files are rendered from.
-    pub templates: &'a Templates,
-    /// Where the journal says that it stands; `None` when the journal cannot be read.
-    pub state: Option<&'a State>,
-    /// Whether a command is open in it that nobody carries on.
-    pub is_interrupted: bool,
-    /// The hosts.
-    pub hosts: &'a Hosts,
-}
 
 /// What every balancer said, in the inventory's order; an error is why it said nothing, with its name and without.
 pub type Looks = Vec<(String, Result<Look, (String, String)>)>;
 
-/// Asks the balancers. The servers' connections are opened meanwhile.
-pub async fn look(inventory: &Arc<Inventory>, hosts: &Hosts) -> Looks {
-    let balancers = Balancers::new(inventory.clone(), hosts.clone());
-    let connect_places = async {
-        let places = Half::ALL.into_iter().flat_map(|half| inventory.places(half));
-        let names: Vec<&str> = places.map(|(_, place)| place.host.as_str()).collect();
-        hosts.connect(&names).await;
-    };
-    let (looked, _) = tokio::join!(
-        fan_out(balancers.names(), hosts.parallel(), |name| {
-            let balancers = &balancers;
-            async move { tokio::time::timeout(ROUND, balancers.look(&name)).await }
-        }),
-        tokio::time::timeout(ROUND, connect_places),
-    );
-    let said = |look: Result<Result<Look, Error>, Elapsed>| match look {
-        Ok(look) => look.map_err(|error| (error.to_string(), error.without_host())),
-        Err(_) => {
-            let why = format!("it did not answer within {} s", ROUND.as_secs_f32());
-            Err((why.clone(), why))
-        }
-    };
-    looked.into_iter().map(|(host, look)| (host, said(look))).collect()
+/// What one server said, and what the balancers said of it.
+#[derive(Debug)]
+pub struct PlaceAnswer {
+    /// What is there; an error is why that is not known, with its name and without.
+    pub found: Result<Seen, (String, String)>,
+    /// Whether it is healthy.
+    pub health: Health,
+    /// A release by its number, and whether it answers as that one: of the one that an interrupted step was to bring.
+    pub named: Option<(String, bool)>,
 }
 
-impl Asking<'_> {
-    /// What the balancers said, and then the servers, asked through those that answered.
-    pub async fn all(&self, looks: &Looks) -> Seen {
-        let balancers = Balancers::new(self.inventory.clone(), self.hosts.clone());
-        let mut seen = Vec::new();
-        let mut facts = Vec::new();
-        for (host, look) in looks {
-            facts.push(self.balancer_facts(host, look));
-            seen.push(match look {
-                Ok(look) => self.balancer(look),
-                Err((why, _)) => unreached(host.clone(), why.clone()),
-            });
-        }
-        let viewpoints: Vec<String> = seen.iter().filter(|b| b.reachable).map(|b| b.host.clone()).collect();
-        let (places, mut more) = tokio::join!(self.places(&viewpoints), self.more(&balancers, &viewpoints));
-        more.to_balancers(&mut facts);
-        let mut facts = explain::Seen { balancers: facts, places: Vec::new() };
-        for ((_, (_, place)), seen) in &places {
-            let mut fact = seen.fact.clone();
-            more.to_place(&mut fact, place.port);
-            facts.places.push(fact);
-        }
-        let fences =
-            places.iter().filter_map(|((_, (_, place)), seen)| Some((place.host.clone(), seen.fence.clone()?)));
-        let fences = fences.collect();
-        let pools = self.pools(places);
-        let state = self.state.filter(|_| self.is_interrupted);
-        let explained =
-            state.and_then(|state| explain(state, &self.inventory.digest(), &self.inventory.segment_names(), &facts));
-        Seen { pools, balancers: seen, explained, fences }
+/// What is known of a server's health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Of those who could ask, all found this, or one found it unhealthy.
+    Known(Verdict),
+    /// Nobody could ask, and why.
+    Unknown(String),
+}
+
+/// A server with its half and pool.
+pub type Spot<'a> = (Half, &'a Pool, &'a Place);
+
+/// Every server, in the order of [`Round::places`].
+pub fn spots(inventory: &Inventory) -> Vec<Spot<'_>> {
+    let of_half = |half| inventory.places(half).map(move |(pool, place)| (half, pool, place));
+    Half::ALL.into_iter().flat_map(of_half).collect()
+}
+
+/// One time of asking everybody.
+#[derive(Clone, Copy)]
+pub struct Round<'a> {
+    /// The site.
+    pub inventory: &'a Arc<Inventory>,
+    /// The hosts.
+    pub hosts: &'a Hosts,
+    /// When it ends.
+    pub deadline: Deadline,
+}
+
+impl Round<'_> {
+    fn balancers(&self) -> Balancers {
+        Balancers::new(self.inventory.clone(), self.hosts.clone())
     }
 
-    fn balancer_facts(&self, host: &str, look: &Result<Look, (String, String)>) -> explain::BalancerSeen {
-        let journal = self.state.and_then(|state| state.journal.as_deref()).unwrap_or_default();
-        let dir = self.inventory.balancer(host).map(|balancer| balancer.dir.clone()).unwrap_or_default();
-        let answer = look.as_ref().map(|look| on_balancer(look, journal)).map_err(|(_, why)| why.clone());
-        explain::BalancerSeen { host: host.to_owned(), dir, answer }
-    }
-
-    /// What an interrupted step makes worth asking, beside the servers.
-    async fn more(&self, balancers: &Balancers, answering: &[String]) -> More {
-        match self.state.filter(|_| self.is_interrupted) {
-            Some(state) => ask_more(self.inventory, balancers, self.hosts, state, answering, ROUND).await,
-            None => More::default(),
-        }
-    }
-
-    fn balancer(&self, look: &Look) -> BalancerSeen {
-        let generation = match look.current {
-            Current::Generation(number) => Some(number),
-            Current::None | Current::Other(_) => None,
+    /// What stands on the balancers.
+    pub async fn looks(&self) -> Looks {
+        let balancers = self.balancers();
+        let look = async |name: String| match self.deadline.bound(balancers.look(&name)).await {
+            Some(look) => look.map_err(|error| (error.to_string(), error.without_host())),
+            None => Err(self.missed(&name)),
         };
-        let wrong = self.state.filter(|state| state.stage.is_some()).map(|state| self.differs(look, state));
-        let in_sync = wrong.as_ref().map(Option::is_none);
-        let note = wrong.unwrap_or_else(|| self.foreign(look));
-        let traffic = serves::traffic(look);
-        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note, traffic }
+        let names = balancers.names();
+        let count = names.len();
+        // As many at once as there are: a host that hangs must not hold up the next one.
+        fan_out(names, count, look).await
     }
 
-    /// What stands on a balancer while the journal knows of no site: the work of another journal, or of one that is lost or
-    /// cannot be read.
-    fn foreign(&self, look: &Look) -> Option<String> {
-        let Some(state) = self.state else { return Some(serves::said(look)) };
-        let TrafficSeen::Said(said) = &look.traffic else { return None };
-        let ours = state.journal.as_ref() == Some(&said.journal);
-        let rollout = said.rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
-        (!ours).then(|| format!("its tree is of another journal, `{}`{rollout}: {}", said.journal, said.traffic))
+    /// Named and unnamed.
+    fn missed(&self, host: &str) -> (String, String) {
+        (format!("`{host}` {}", self.deadline.missed()), format!("it {}", self.deadline.missed()))
     }
 
-    /// How a balancer differs from what is intended.
-    fn differs(&self, look: &Look, state: &State) -> Option<String> {
-        let tree = match look.standing(state.journal.as_deref().unwrap_or_default()) {
-            Standing::Ours(said) if said.hash == tree(state.wanted()).hash() => None,
-            standing => Some(standing.differs()),
-        };
-        tree.or_else(|| conf_differences(self.inventory, self.templates, state.revision, look).into_iter().next())
+    /// What stands on the servers, and whether they are healthy. `journal` tells what they must answer as; without it, when
+    /// it does not come early enough, they are asked all the same.
+    pub async fn places(&self, journal: impl Future<Output = Journal> + Clone) -> Vec<PlaceAnswer> {
+        let spots = spots(self.inventory);
+        let (count, balancers) = (spots.len(), self.balancers().names());
+        let (balancers, journal) = (&balancers, &journal);
+        let asked = fan_out(spots, count, |spot| self.place(spot, balancers, journal.clone()));
+        asked.await.into_iter().map(|(_, answer)| answer).collect()
     }
 
-    async fn places<'b>(&'b self, viewpoints: &[String]) -> Vec<(Spot<'b>, Server)> {
-        let spots = Half::ALL.into_iter().flat_map(|half| self.inventory.places(half).map(move |spot| (half, spot)));
-        fan_out(spots, self.hosts.parallel(), |(half, (pool, place))| self.place(viewpoints, half, pool, place)).await
-    }
-
-    fn pools(&self, places: Vec<(Spot<'_>, Server)>) -> Vec<(String, PoolSeen)> {
-        let mut pools: Vec<(String, PoolSeen)> = Vec::new();
-        for pool in &self.inventory.pools {
-            pools.push((pool.name.clone(), PoolSeen { blue: Vec::new(), green: Vec::new() }));
-        }
-        for ((half, (pool, _)), Server { shown, .. }) in places {
-            let Some((_, of_pool)) = pools.iter_mut().find(|(name, _)| *name == pool.name) else { continue };
-            match half {
-                Half::Blue => of_pool.blue.push(shown),
-                Half::Green => of_pool.green.push(shown),
-            }
-        }
-        pools
-    }
-
-    async fn place(&self, viewpoints: &[String], half: Half, pool: &Pool, place: &Place) -> Server {
+    async fn place(&self, spot: Spot<'_>, balancers: &[String], journal: impl Future<Output = Journal>) -> PlaceAnswer {
+        let (half, pool, place) = spot;
         let bounds = Bounds::default();
-        let release = self.state.and_then(|state| state.releases.get(&state.release(half)?));
-        let tells = pool.health.release_header.is_some();
-        let of_step = self.release_of_step(half).filter(|_| tells);
-        let (found, health, told_of_step) = tokio::join!(
-            tokio::time::timeout(ROUND, server::look(self.hosts, place, &bounds)),
-            tokio::time::timeout(ROUND, self.health(viewpoints, half, pool, place, release)),
-            self.health_of_step(viewpoints, half, pool, place, of_step),
-        );
-        let mut fact = explain::PlaceSeen {
-            host: place.host.clone(),
-            pool: pool.name.clone(),
-            half,
-            unpacks: matches!(pool.deploy, Deploy::Unpack { .. }),
-            answer: Err("it did not answer in time".to_owned()),
-            health: None,
-            named: None,
+        let look = async {
+            match self.deadline.bound(server::look(self.hosts, place, &bounds)).await {
+                Some(found) => found.map_err(|error| (error.to_string(), error.without_host())),
+                None => Err(self.missed(&place.host)),
+            }
         };
-        let mut seen = PlaceSeen { host: place.host.clone(), release: None, healthy: None, note: None };
-        let mut fence = None;
-        match found {
-            Ok(Ok(found)) => {
-                fact.answer = Ok(on_place(&found, &self.inventory.site));
-                fence = found.fence;
-                let marker = found.marker.filter(|marker| marker.site == self.inventory.site);
-                seen.release = marker.as_ref().and_then(|marker| marker.release.clone());
-                let activating = marker.and_then(|marker| marker.activating.filter(|_| seen.release.is_none()));
-                seen.note = activating.map(|release| format!("the activation of {release} is not finished"));
+        let health = async {
+            let journal = self.deadline.bound_early(journal).await;
+            let state = journal.as_ref().and_then(|journal| journal.state.as_ref());
+            let release = state.and_then(|state| state.releases.get(&state.release(half)?));
+            let tells = pool.health.release_header.is_some();
+            let of_step =
+                journal.as_ref().and_then(Journal::interrupted).and_then(|state| release_of_step(state, half));
+            match of_step.filter(|_| tells) {
+                Some(of_step) => {
+                    let (health, told) = tokio::join!(
+                        self.health(spot, balancers, release),
+                        self.health(spot, balancers, Some(of_step))
+                    );
+                    let told = match told {
+                        Health::Known(verdict) => Some((of_step.version.to_string(), verdict.is_healthy())),
+                        Health::Unknown(_) => None,
+                    };
+                    (health, told)
+                }
+                // It would not be healthy with another.
+                None => {
+                    let named = release.filter(|_| tells).map(|release| (release.version.to_string(), true));
+                    (self.health(spot, balancers, release).await, named)
+                }
             }
-            Ok(Err(error)) => {
-                fact.answer = Err(error.without_host());
-                seen.note = Some(error.to_string());
-            }
-            Err(_) => seen.note = Some("it did not answer in time".to_owned()),
-        }
-        if let Ok(Ok(verdict)) = &health {
-            fact.health = Some(short(verdict));
-        }
-        fact.named = match (of_step, told_of_step, release) {
-            (Some(of_step), Some(told), _) => Some((of_step.version.to_string(), told.is_healthy())),
-            // It would not be healthy with another.
-            (None, _, Some(release)) if tells => Some((release.version.to_string(), true)),
-            _ => None,
         };
-        match health {
-            Ok(Ok(Verdict::Healthy)) => seen.healthy = Some(true),
-            Ok(Ok(unhealthy)) => {
-                seen.healthy = Some(false);
-                seen.note = Some(unhealthy.to_string());
-            }
-            Ok(Err(unasked)) => seen.note = seen.note.or(unasked),
-            Err(_) => seen.note = seen.note.or_else(|| Some("its health was not answered in time".to_owned())),
-        }
-        Server { shown: seen, fact, fence }
+        let (found, (health, named)) = tokio::join!(look, health);
+        PlaceAnswer { found, health, named }
     }
 
-    /// The release that an interrupted step was to bring to `half`, once it has begun to.
-    fn release_of_step(&self, half: Half) -> Option<&Release> {
-        let state = self.state.filter(|_| self.is_interrupted)?;
-        let open = state.open.as_ref().filter(|open| open.step.is_some())?;
-        match open.at().map(|planned| &planned.step) {
-            Some(Step::Activate { half: of, release }) if *of == half => state.releases.get(release),
-            _ => None,
-        }
-    }
-
-    /// What is found when a place must answer as `release`.
-    async fn health_of_step(
-        &self,
-        viewpoints: &[String],
-        half: Half,
-        pool: &Pool,
-        place: &Place,
-        release: Option<&Release>,
-    ) -> Option<Verdict> {
-        let asked = self.health(viewpoints, half, pool, place, Some(release?));
-        tokio::time::timeout(ROUND, asked).await.ok()?.ok()
-    }
-
-    /// One request, as before a shift. An error is why it could not be asked.
-    async fn health(
-        &self,
-        viewpoints: &[String],
-        half: Half,
-        pool: &Pool,
-        place: &Place,
-        release: Option<&Release>,
-    ) -> Result<Verdict, Option<String>> {
+    /// One request through every balancer, as before a shift; one that hangs takes nothing from what the others see.
+    async fn health(&self, (half, pool, place): Spot<'_>, balancers: &[String], release: Option<&Release>) -> Health {
         let names = release.map(|release| vec![release.label.clone(), release.version.to_string()]);
-        let probe = health::for_place(&self.inventory.site, pool, half, place, release)
-            .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names.unwrap_or_default()));
-        let probe = probe.map_err(|error| Some(error.to_string()))?;
-        probe.check_once(Depth::Quick).await.map_err(|error| Some(error.to_string()))
+        let names = names.unwrap_or_default();
+        let probe = |viewpoints: &[String]| {
+            health::for_place(&self.inventory.site, pool, half, place, release)
+                .and_then(|health| Probe::new(self.hosts, viewpoints, place, &health, &names))
+        };
+        let own = pool.health.run.is_some() || pool.health.from == HealthFrom::Host;
+        let each: Vec<&[String]> = if own { vec![balancers] } else { balancers.chunks(1).collect() };
+        let ask = async |viewpoint: &[String]| {
+            let probe = probe(viewpoint)?;
+            Ok(self.deadline.bound(probe.check_once(Depth::Quick)).await.transpose()?)
+        };
+        let answers: Vec<Result<Option<Verdict>, ProbeError>> = join_all(each.into_iter().map(ask)).await;
+        self.together(answers, own)
+    }
+
+    fn together(&self, answers: Vec<Result<Option<Verdict>, ProbeError>>, own: bool) -> Health {
+        let (mut healthy, mut late, mut why) = (None, false, None);
+        for answer in answers {
+            match answer {
+                Ok(Some(Verdict::Healthy)) => healthy = Some(Verdict::Healthy),
+                Ok(Some(unhealthy)) => return Health::Known(unhealthy),
+                Ok(None) => late = true,
+                // The balancer's own line says it.
+                Err(error) if !own && error.is_of_viewpoint() => {}
+                Err(error) => why = why.or_else(|| Some(error.to_string())),
+            }
+        }
+        match (healthy, why) {
+            (Some(verdict), _) => Health::Known(verdict),
+            (None, Some(why)) => Health::Unknown(why),
+            (None, None) if late => {
+                Health::Unknown(format!("its health was not answered within {}", self.deadline.spoken()))
+            }
+            (None, None) => Health::Unknown("there is no balancer to ask from".to_owned()),
+        }
+    }
+
+    /// What an interrupted step makes worth asking.
+    pub async fn more(&self, journal: impl Future<Output = Journal>) -> More {
+        let Some(journal) = self.deadline.bound(journal).await else { return More::default() };
+        let Some(state) = journal.interrupted() else { return More::default() };
+        let balancers = self.balancers();
+        ask_more(self.inventory, &balancers, self.hosts, state, &balancers.names(), self.deadline.at()).await
     }
 }
 
-/// Without what it answered, which the table quotes.
-fn short(verdict: &Verdict) -> Result<(), String> {
-    match verdict {
-        Verdict::Healthy => Ok(()),
-        Verdict::Unhealthy { reason, from, .. } => Err(format!("{reason}, seen from `{from}`")),
+/// The release that an interrupted step was to bring to `half`, once it has begun to.
+fn release_of_step(state: &State, half: Half) -> Option<&Release> {
+    let open = state.open.as_ref().filter(|open| open.step.is_some())?;
+    match open.at().map(|planned| &planned.step) {
+        Some(Step::Activate { half: of, release }) if *of == half => state.releases.get(release),
+        _ => None,
     }
-}
-
-fn unreached(host: String, why: String) -> BalancerSeen {
-    BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why), traffic: None }
 }

@@ -1,17 +1,15 @@
 //! What the journal says, or why it does not say where the site stands and what to do about that.
 
-use std::time::Duration;
-
 use bluegreen_core::{
     inventory::JournalLocation,
     lock::{Hold, Queue},
     rollout::{Moved, State},
 };
 use jiff::Timestamp;
-use tokio::time::timeout;
 
 use super::{
     ask::Looks,
+    deadline::Deadline,
     recent::{self, Change},
 };
 use crate::{
@@ -76,6 +74,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Where it stands, when a command is open in it that nobody carries on.
+    pub fn interrupted(&self) -> Option<&State> {
+        self.state.as_ref().filter(|state| self.queue.tickets.is_empty() && state.open.is_some())
+    }
+
     fn blind(blind: Blind, queue: Queue, problem: String, hint: String) -> Journal {
         Journal { blind: Some(blind), queue, problem: Some(problem), hint: Some(hint), ..Journal::default() }
     }
@@ -108,19 +111,20 @@ impl Journal {
     }
 }
 
-/// Reads it without its lock, given up after `bound`. `to`: its location, as the inventory says it.
-pub async fn read(store: &dyn Store, to: &JournalLocation, bound: Duration) -> Journal {
+/// Reads it without its lock. `to`: its location, as the inventory says it.
+pub async fn read(store: &dyn Store, to: &JournalLocation, deadline: Deadline) -> Journal {
     let problem = |error: &OpenError| words::without_reassurance(&error.to_string()).to_owned();
     let unread = |queue, error: OpenError| {
         Journal::blind(Blind::Unreadable, queue, problem(&error), unread_hint(&error).to_owned())
     };
-    let (queue, bytes) = match timeout(bound, store.look()).await {
-        Ok(Ok(looked)) => looked,
-        Ok(Err(error)) => return unread(Queue::default(), error.into()),
-        Err(_) => {
-            let problem = format!("the journal `{}` was not read within {} s", store.name(), bound.as_secs());
-            let hint = "see to where it is, and to the line to it".to_owned();
-            return Journal::blind(Blind::Unreadable, Queue::default(), problem, hint);
+    let (queue, bytes) = match deadline.bound(store.look()).await {
+        Some(Ok(looked)) => looked,
+        Some(Err(error)) => return unread(Queue::default(), error.into()),
+        None => {
+            let problem = format!("the journal `{}` was not read within {}", store.name(), deadline.spoken());
+            let hint =
+                "see to where it is, and to the line to it; over a slow one `bg status --timeout 10s` waits longer";
+            return Journal::blind(Blind::Unreadable, Queue::default(), problem, hint.to_owned());
         }
     };
     if let Some(hold) = queue.hold.clone().filter(|hold| hold.copy_of.is_some()) {

@@ -1,25 +1,30 @@
 //! `status`: where the site stands. Reads the journal without its lock, and asks every host.
 
 mod ask;
+pub mod deadline;
 pub mod journal;
 mod lock;
 mod recent;
 mod report;
 mod revert;
+mod seen;
 mod serves;
 mod text;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
-use bluegreen_core::{half::Half, inventory::Inventory};
+use bluegreen_core::inventory::Inventory;
+use futures::FutureExt as _;
 use jiff::tz::TimeZone;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::{
-    ask::{Asking, Looks, ROUND, Seen},
+    ask::{Looks, PlaceAnswer, Round},
+    deadline::Deadline,
     journal::{Blind, Journal},
     report::Report,
-    revert::{Looked, Revert, revert},
+    revert::{Looked, revert},
+    seen::{Seeing, fences},
 };
 use super::{
     Context, Ended,
@@ -31,30 +36,40 @@ use crate::{
     edge::{
         host::{Hosts, SshSettings},
         journal::Store,
-        server::Fence,
     },
     engine::Exit,
-    site::ssh_settings,
+    site::{explain::More, ssh_settings},
 };
 
 /// Between two drawings of `--watch`, when the journal tells of no change before.
 const PAUSE: Duration = Duration::from_secs(2);
-/// `status` is to be quick; a host that needs longer is unknown in it.
+/// For reaching a host at all, so that one that is gone is called unreachable and not only late; a quarter of the time that is
+/// given, where that is more.
 const CONNECT: Duration = Duration::from_secs(2);
+/// For leaving the hosts: one that hangs is left to itself.
+const LEAVE: Duration = Duration::from_millis(100);
 
-/// Prints where the site stands, once or until Ctrl-C.
-pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
+/// Prints where the site stands, once or until Ctrl-C; each time within `within`.
+pub fn run(context: &Context, watch: bool, within: Duration) -> Result<Ended, CliError> {
+    let begun = Instant::now();
     let located = context.inventory()?;
     runtime()?.block_on(async {
-        let hosts = hosts(&located, CONNECT);
+        let connect = CONNECT.max(within / 4);
+        let hosts = hosts(&located, connect);
         let settings = ssh_settings(&located.inventory, &located.base);
-        let store = located.store(SshSettings { connect_timeout: CONNECT, ..settings });
+        let store = located.store(SshSettings { connect_timeout: connect, ..settings });
         let mut stop = listen()?;
+        let site = Site {
+            located: &located,
+            inventory: Arc::new(located.inventory.clone()),
+            store: store.as_ref(),
+            hosts: &hosts,
+        };
         let looked = tokio::select! {
-            looked = look(context, &located, store.as_ref(), &hosts, watch) => looked,
+            looked = site.show(context, watch, begun, within) => looked,
             () = stop.asked() => None,
         };
-        tokio::join!(hosts.close(), store.leave());
+        let _hangs = timeout(LEAVE, async { tokio::join!(hosts.close(), store.leave()) }).await;
         Ok(Ended::Said(match looked {
             Some(exit) => exit,
             // It is how a watch ends.
@@ -64,93 +79,88 @@ pub fn run(context: &Context, watch: bool) -> Result<Ended, CliError> {
     })
 }
 
-/// Ends after one look, or when nobody reads any more.
-async fn look(context: &Context, located: &Located, store: &dyn Store, hosts: &Hosts, watch: bool) -> Option<Exit> {
-    loop {
-        let report = report(located, store, hosts).await;
-        let is_read = show(context, &report, watch);
-        if !watch || !is_read {
-            return Some(if matches!(report.blind, Some(Blind::Unreadable | Blind::Lost)) {
-                Exit::Failed
-            } else {
-                Exit::Done
-            });
-        }
-        store.changed(PAUSE).await;
-    }
-}
-
-async fn report(located: &Located, store: &dyn Store, hosts: &Hosts) -> Report {
-    // The hosts' connections are opened meanwhile: it may be elsewhere, and out of reach.
-    let names = all_hosts(located);
-    let (journal, _) =
-        tokio::join!(journal::read(store, &located.inventory.journal, ROUND), timeout(ROUND, hosts.connect(&names)));
-    let inventory = Arc::new(located.inventory.clone());
-    let looks = ask::look(&inventory, hosts).await;
-    let journal = newest(located, store, journal, &looks, &[]).await;
-    let seeing = Seeing { located, inventory: &inventory, hosts, looks: &looks };
-    let (journal, revert, seen) = seeing.all(journal).await;
-    let known = journal.length();
-    let journal = newest(located, store, journal, &looks, &seen.fences).await;
-    let (journal, revert, seen) = match journal.length() == known {
-        true => (journal, revert, seen),
-        // It was read again: what was expected of the hosts was not what it says.
-        false => seeing.all(journal).await,
-    };
-    let report = Report::new(&located.inventory, &located.name, journal, seen);
-    Report { revert, ..report }
-}
-
-/// The journal, or that it is an outdated copy. It was read before the hosts were asked: a command that was quicker has only
-/// to be read again, for it records what it does before it does it.
-async fn newest(
-    located: &Located,
-    store: &dyn Store,
-    journal: Journal,
-    looks: &Looks,
-    fences: &[(String, Fence)],
-) -> Journal {
-    if journal.newer(looks, fences).is_none() {
-        return journal;
-    }
-    let journal = journal::read(store, &located.inventory.journal, ROUND).await;
-    match journal.newer(looks, fences) {
-        Some(refusal) => journal.outdated(&refusal),
-        None => journal,
-    }
-}
-
-/// Whom to ask, beside the balancers, which were asked already.
-struct Seeing<'a> {
+/// The site that is looked at, and the ways to it.
+struct Site<'a> {
     located: &'a Located,
-    inventory: &'a Arc<Inventory>,
+    inventory: Arc<Inventory>,
+    store: &'a dyn Store,
     hosts: &'a Hosts,
-    looks: &'a Looks,
 }
 
-impl Seeing<'_> {
-    /// What is seen with what `journal` says in mind; and `journal` after what went back by itself.
-    async fn all(&self, mut journal: Journal) -> (Journal, Option<Revert>, Seen) {
-        let looked: Vec<Looked<'_>> =
-            self.looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
+/// What everybody answered.
+struct Answers {
+    looks: Looks,
+    places: Vec<PlaceAnswer>,
+    more: More,
+}
+
+impl Site<'_> {
+    /// Ends after one look, or when nobody reads any more.
+    async fn show(&self, context: &Context, watch: bool, begun: Instant, within: Duration) -> Option<Exit> {
+        let mut deadline = Deadline::new(begun, within);
+        loop {
+            let report = self.report(deadline).await;
+            let is_read = show(context, &report, watch);
+            if !watch || !is_read {
+                return Some(match report.blind {
+                    Some(Blind::Unreadable | Blind::Lost) => Exit::Failed,
+                    _ => Exit::Done,
+                });
+            }
+            self.connect_the_silent(&report);
+            self.store.changed(PAUSE).await;
+            deadline = Deadline::new(Instant::now(), within);
+        }
+    }
+
+    /// Whoever was not reached in time is given all the patience of a connection meanwhile: over a slow line the next round
+    /// finds it there.
+    fn connect_the_silent(&self, report: &Report) {
+        for host in report.silent() {
+            let host = self.hosts.get(host);
+            // It ends by itself, and what it found out stays with the host.
+            tokio::spawn(async move { host.connect().await });
+        }
+    }
+
+    async fn report(&self, deadline: Deadline) -> Report {
+        let round = Round { inventory: &self.inventory, hosts: self.hosts, deadline };
+        let read = || journal::read(self.store, &self.inventory.journal, deadline);
+        let journal = read().shared();
+        let (looks, places, more, mut journal) =
+            tokio::join!(round.looks(), round.places(journal.clone()), round.more(journal.clone()), journal.clone());
+        let mut answers = Answers { looks, places, more };
+        let fences = fences(&self.inventory, &answers.places);
+        if journal.newer(&answers.looks, &fences).is_some() {
+            // A command was quicker: it records what it does before it does it, so the journal has only to be read again.
+            let known = journal.length();
+            journal = read().await;
+            if journal.length() != known {
+                let read = ready(journal.clone());
+                (answers.places, answers.more) = tokio::join!(round.places(read.clone()), round.more(read));
+            }
+        }
+        if let Some(refusal) = journal.newer(&answers.looks, &fences) {
+            journal = journal.outdated(&refusal);
+        }
+        self.put_together(journal, answers)
+    }
+
+    fn put_together(&self, mut journal: Journal, answers: Answers) -> Report {
+        let Answers { looks, places, more } = answers;
+        let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
         let revert = journal.state.as_ref().and_then(|state| revert(state, &looked));
         let went_back = revert.as_ref().is_some_and(|revert| revert.went_back.is_some());
         if went_back && journal.queue.tickets.is_empty() {
             // The next command records it; what is shown is what is.
             journal.state = journal.state.map(|state| state.after_revert());
         }
-        let state = journal.state.as_ref();
-        let is_interrupted = journal.queue.tickets.is_empty() && state.is_some_and(|state| state.open.is_some());
-        let (inventory, templates, hosts) = (self.inventory, &self.located.templates, self.hosts);
-        let seen = Asking { inventory, templates, state, is_interrupted, hosts }.all(self.looks).await;
-        (journal, revert, seen)
+        let is_interrupted = journal.interrupted().is_some();
+        let (inventory, templates, state) = (&self.inventory, &self.located.templates, journal.state.as_ref());
+        let seen = Seeing { inventory, templates, state, is_interrupted }.all(&looks, &places, more);
+        let report = Report::new(inventory, &self.located.name, journal, seen);
+        Report { revert, ..report }
     }
-}
-
-fn all_hosts(located: &Located) -> Vec<String> {
-    let balancers = located.inventory.balancers.iter().map(|balancer| balancer.host.clone());
-    let places = Half::ALL.into_iter().flat_map(|half| located.inventory.places(half));
-    balancers.chain(places.map(|(_, place)| place.host.clone())).collect()
 }
 
 /// Whether somebody reads it.

@@ -10,11 +10,11 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{
-    ask::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
     journal::{Blind, Journal},
     lock::{Gone, Lock},
     recent::Change,
     revert::Revert,
+    seen::{BalancerSeen, PlaceSeen, PoolSeen, Seen},
     serves,
 };
 use crate::site::{other_inventory, sync_takes_over};
@@ -190,6 +190,14 @@ impl Report {
             inventory_then: differs.map(|(_, then)| then),
             recent: journal.recent,
         }
+    }
+
+    /// The hosts of which something is not known, each once or more.
+    pub fn silent(&self) -> impl Iterator<Item = &str> {
+        let places = self.pools.iter().flat_map(|(_, pool)| pool.blue.iter().chain(&pool.green));
+        let places = places.filter(|place| place.release.is_none() || place.healthy.is_none()).map(|place| &place.host);
+        let balancers = self.balancers.iter().filter(|balancer| !balancer.reachable).map(|balancer| &balancer.host);
+        places.chain(balancers).map(String::as_str)
     }
 
     /// One line of JSON.

@@ -2,7 +2,7 @@
 
 use bluegreen_core::{rollout::State, traffic::Traffic};
 
-use super::ask::BalancerSeen;
+use super::seen::BalancerSeen;
 use crate::edge::balancer::{Current, Keeper, Look, Standing, TrafficSeen};
 
 /// What one balancer's whole tree says, whoever's it is; `None` where it has none, or where what nginx makes of it is not known.

@@ -6,7 +6,7 @@ mod revert;
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{ask::PlaceSeen, journal::Blind, report::Report};
+use super::{journal::Blind, report::Report, seen::PlaceSeen};
 use crate::{
     cli::screen::{Screen, wrapped},
     engine::{sentence, typed},
