@@ -18,6 +18,35 @@ pub fn cut(text: &str, width: usize, more: &str) -> String {
     kept
 }
 
+/// The same of a text with ANSI styles, which take no room and end where it is cut.
+pub fn cut_painted(text: &str, width: usize, more: &str) -> String {
+    let (mut cut, mut used, mut rest) = (String::new(), 0, text);
+    // What is kept when the text turns out to be too long, and whether a style is open there.
+    let room = width.saturating_sub(columns(more));
+    let mut short = None;
+    while let Some(char) = rest.chars().next() {
+        if let Some(style) = rest.strip_prefix("\x1b[").and_then(|after| after.find('m')) {
+            let (escape, after) = rest.split_at(style + 3);
+            cut.push_str(escape);
+            rest = after;
+            continue;
+        }
+        let wide = char.width().unwrap_or(0);
+        if used + wide > room && short.is_none() {
+            short = Some(cut.len());
+        }
+        used += wide;
+        if used > width {
+            cut.truncate(short.unwrap_or(0));
+            let reset = if cut.contains('\x1b') { "\x1b[0m" } else { "" };
+            return format!("{cut}{}{reset}", head(more, width));
+        }
+        cut.push(char);
+        rest = &rest[char.len_utf8()..];
+    }
+    cut
+}
+
 /// The longest beginning of `text` that takes at most `width` columns.
 fn head(text: &str, width: usize) -> &str {
     let mut used = 0;
@@ -199,6 +228,15 @@ mod tests {
         assert_eq!(cut("服务器一号", 6, "…"), "服务…");
         assert_eq!(cut("ab", 1, "..."), ".");
         assert_eq!(padded("服", 4), "服  ");
+    }
+
+    #[test]
+    fn styles_take_no_room_and_end_where_the_text_is_cut() {
+        let text = "\x1b[1mbold\x1b[0m and 服务器";
+        assert_eq!(cut_painted(text, 15, "…"), text);
+        assert_eq!(cut_painted(text, 14, "…"), "\x1b[1mbold\x1b[0m and 服务…\x1b[0m");
+        assert_eq!(cut_painted(text, 3, "…"), "\x1b[1mbo…\x1b[0m");
+        assert_eq!(cut_painted("plain", 4, "..."), "p...");
     }
 
     #[test]

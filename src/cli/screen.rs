@@ -7,9 +7,12 @@ use super::{
     args::{ColorWhen, Global},
     error::CliError,
     measure::folded,
-    terminal::{self, can_draw},
+    terminal::{self, Glyphs, can_draw},
 };
 use crate::engine::Exit;
+
+/// Longer lines of prose are hard to read.
+const WIDEST: usize = 118;
 
 /// How to print, and under which name.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,12 @@ pub struct Screen {
     pub color_err: bool,
     /// Whether what goes on is drawn on stderr, and not said in lines.
     pub live: bool,
+    /// Whether stdout can be drawn on again and again.
+    pub redraws: bool,
+    /// The columns of stdout; 80 where it is no terminal.
+    pub width: usize,
+    /// What is drawn with.
+    pub glyphs: Glyphs,
 }
 
 /// The same text with every `bg …` in it under the name that the program was called by: after a backtick or a quote, and at
@@ -97,14 +106,36 @@ impl Screen {
             color: color(std::io::stdout().is_terminal()),
             color_err: color(std::io::stderr().is_terminal()),
             live: std::io::stderr().is_terminal() && !global.json && !global.quiet && can_draw(),
+            redraws: std::io::stdout().is_terminal() && !global.json && can_draw(),
+            width: terminal::size().unwrap_or(terminal::USUAL).width,
+            glyphs: Glyphs::of_locale(),
         }
     }
 
     /// For the time before the command line is understood.
     pub fn bare(called: &'static str, json: bool) -> Screen {
         let (terminal, terminal_err) = (false, false);
-        let (color, color_err, live) = (false, false, false);
-        Screen { called, json, quiet: false, verbose: false, terminal, terminal_err, color, color_err, live }
+        let (color, color_err, live, redraws) = (false, false, false, false);
+        let (width, glyphs) = (terminal::USUAL.width, terminal::UNICODE);
+        Screen {
+            called,
+            json,
+            quiet: false,
+            verbose: false,
+            terminal,
+            terminal_err,
+            color,
+            color_err,
+            live,
+            redraws,
+            width,
+            glyphs,
+        }
+    }
+
+    /// How wide prose is, indented or not: never so wide that the eye loses the line.
+    pub fn prose(&self) -> usize {
+        self.width.saturating_sub(2).clamp(20, WIDEST)
     }
 
     /// Text under the name that the program was called by.
@@ -165,6 +196,12 @@ impl Screen {
     pub fn raw(&self, line: &str) -> bool {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_ok()
+    }
+
+    /// What drives the terminal that stdout is. Whether it is there still.
+    pub fn draw(&self, bytes: &str) -> bool {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(bytes.as_bytes()).and_then(|()| stdout.flush()).is_ok()
     }
 
     /// The same on stderr.

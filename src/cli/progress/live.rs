@@ -121,7 +121,7 @@ impl Drop for Live {
 }
 
 fn draw_until_over(shared: &Shared, screen: Screen) {
-    let glyphs = Glyphs::of_locale();
+    let glyphs = screen.glyphs;
     loop {
         let drawing = shared.lock();
         let mut drawing = match drawing.is_over {

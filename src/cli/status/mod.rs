@@ -11,12 +11,20 @@ mod seen;
 mod serves;
 mod text;
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{
+    future::{pending, ready},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bluegreen_core::inventory::Inventory;
 use futures::FutureExt as _;
 use jiff::tz::TimeZone;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, timeout},
+};
 
 use self::{
     ask::{Looks, PlaceAnswer, Round},
@@ -31,6 +39,8 @@ use super::{
     error::CliError,
     locate::Located,
     remote::{hosts, listen, runtime},
+    screen::Screen,
+    terminal,
 };
 use crate::{
     edge::{
@@ -98,9 +108,11 @@ impl Site<'_> {
     /// Ends after one look, or when nobody reads any more.
     async fn show(&self, context: &Context, watch: bool, begun: Instant, within: Duration) -> Option<Exit> {
         let mut deadline = Deadline::new(begun, within);
+        let mut is_first = true;
         loop {
             let report = self.report(deadline).await;
-            let is_read = show(context, &report, watch);
+            let is_read = show(context, &report, watch.then_some(is_first));
+            is_first = false;
             if !watch || !is_read {
                 return Some(match report.blind {
                     Some(Blind::Unreadable | Blind::Lost) => Exit::Failed,
@@ -108,8 +120,26 @@ impl Site<'_> {
                 });
             }
             self.connect_the_silent(&report);
-            self.store.changed(PAUSE).await;
+            self.wait(context, &report).await;
             deadline = Deadline::new(Instant::now(), within);
+        }
+    }
+
+    /// Until it is time for the next round. A terminal that gets another size meanwhile is drawn on again at once.
+    async fn wait(&self, context: &Context, report: &Report) {
+        let mut resized = signal(SignalKind::window_change()).ok();
+        let mut changed = pin!(self.store.changed(PAUSE));
+        loop {
+            let resize = async {
+                match &mut resized {
+                    Some(resized) if context.screen.redraws => resized.recv().await,
+                    _ => pending().await,
+                }
+            };
+            tokio::select! {
+                () = &mut changed => return,
+                _ = resize => drop(redraw(report, context.screen, false)),
+            }
         }
     }
 
@@ -163,14 +193,31 @@ impl Site<'_> {
     }
 }
 
-/// Whether somebody reads it.
-fn show(context: &Context, report: &Report, watch: bool) -> bool {
-    let screen = context.screen;
-    if screen.json {
-        return screen.raw(&report.document());
+/// What was drawn stays on the screen until it is drawn over: home, line by line, and what is left is cleared. The first time
+/// the screen is cleared before.
+fn redraw(report: &Report, screen: Screen, is_first: bool) -> bool {
+    let size = terminal::size().unwrap_or(terminal::USUAL);
+    let screen = Screen { width: size.width, ..screen };
+    let mut drawn = if is_first { "\x1b[2J\x1b[H" } else { "\x1b[H" }.to_owned();
+    // The last row is the cursor's.
+    for line in text::render_within(report, screen, &TimeZone::system(), size.height.saturating_sub(1)) {
+        drawn.push_str(&line);
+        drawn.push_str("\x1b[K\r\n");
     }
-    let text = text::render(report, screen, &TimeZone::system());
-    // Home, then clear: the terminal keeps what was scrolled away.
-    let clear = if watch && screen.terminal { "\x1b[H\x1b[2J" } else { "" };
-    screen.out(&format!("{clear}{text}"))
+    drawn.push_str("\x1b[J");
+    screen.draw(&drawn)
+}
+
+/// Whether somebody reads it.
+fn show(context: &Context, report: &Report, watch: Option<bool>) -> bool {
+    let screen = context.screen;
+    match watch {
+        _ if screen.json => screen.raw(&report.document()),
+        Some(is_first) if screen.redraws => redraw(report, screen, is_first),
+        Some(is_first) => {
+            let gap = if is_first { "" } else { "\n" };
+            screen.out(&format!("{gap}{}", text::render(report, screen, &TimeZone::system())))
+        }
+        None => screen.out(&text::render(report, screen, &TimeZone::system())),
+    }
 }

@@ -68,6 +68,9 @@ pub struct Report {
     /// For people: what to do about an inventory that differs.
     #[serde(skip)]
     pub inventory_then: Option<&'static str>,
+    /// For people: the percentage of each segment that goes to green, while the halves differ.
+    #[serde(skip)]
+    pub shares: Vec<(String, f64)>,
     /// For people: the traffic in words.
     #[serde(skip)]
     pub traffic_words: Option<String>,
@@ -173,6 +176,7 @@ impl Report {
             rollout: state.and_then(|state| Some(format!("r{}", state.rollout.as_ref()?.number))),
             releases: Releases { blue: release(Half::Blue), green: release(Half::Green) },
             traffic: shown.as_ref().map(traffic),
+            shares: shown.as_ref().map(shares).unwrap_or_default(),
             traffic_words: Some(traffic_words).filter(|_| known.is_some() || blind.is_some()),
             pools: seen.pools,
             balancers: seen.balancers,
@@ -219,6 +223,13 @@ pub fn traffic(traffic: &Traffic) -> Value {
             let segment = |s: &bluegreen_core::traffic::SegmentShare| json!({ "segment": s.segment, "green_percent": s.green.percent() });
             json!({ "mode": "split", "segments": segments.iter().map(segment).collect::<Vec<_>>() })
         }
+    }
+}
+
+fn shares(traffic: &Traffic) -> Vec<(String, f64)> {
+    match traffic {
+        Traffic::Both => Vec::new(),
+        Traffic::Split { segments, .. } => segments.iter().map(|s| (s.segment.clone(), s.green.percent())).collect(),
     }
 }
 

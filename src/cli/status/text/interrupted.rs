@@ -6,25 +6,23 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{super::report::Interrupted, wrapped};
 use crate::cli::screen::Screen;
 
-/// As the rest of `status`.
-const WIDTH: usize = 78;
 /// Where what is said about something begins.
 const COLUMN: usize = 10;
 
 /// The block of an interrupted command.
 pub fn block(open: &Interrupted, screen: Screen, zone: &TimeZone) -> Vec<String> {
-    let title = wrapped(&screen.named(&title(open)), WIDTH).into_iter();
+    let title = wrapped(&screen.named(&title(open)), screen.prose()).into_iter();
     let mut lines: Vec<String> = title.map(|line| screen.paint_out(&line, style(open))).collect();
-    lines.extend(beside("begun", &begun(open, zone)));
+    lines.extend(beside("begun", &begun(open, zone), screen));
     if let Some(why) = &open.why {
-        lines.extend(beside("failed", why));
+        lines.extend(beside("failed", why, screen));
     }
     for not in open.undo_failed.iter().flatten() {
-        lines.extend(beside("then", &format!("putting it back: {}", not.said)));
+        lines.extend(beside("then", &format!("putting it back: {}", not.said), screen));
     }
     for (number, (hosts, what)) in alike(open).into_iter().enumerate() {
         let word = if number == 0 { "now" } else { "" };
-        lines.extend(beside(word, &format!("{}: {what}", hosts.join(", "))));
+        lines.extend(beside(word, &format!("{}: {what}", hosts.join(", ")), screen));
     }
     lines.extend(to_do(open, screen));
     lines.extend(way("resume", open, &open.explained.resume, screen));
@@ -83,7 +81,7 @@ fn to_do(open: &Interrupted, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     for (number, to_do) in open.to_do.iter().enumerate() {
         let word = if number == 0 { "to do" } else { "" };
-        let said = wrapped(&screen.named(&to_do.what), WIDTH - COLUMN - 3);
+        let said = wrapped(&screen.named(&to_do.what), screen.prose().saturating_sub(COLUMN + 3));
         for (at, line) in said.into_iter().enumerate() {
             let head = if at == 0 { format!("{}.", number + 1) } else { String::new() };
             lines.push(row(if at == 0 { word } else { "" }, &format!("{head:<3}{line}")));
@@ -97,8 +95,8 @@ fn to_do(open: &Interrupted, screen: Screen) -> Vec<String> {
 }
 
 /// A word in the margin, and what there is to say beside it.
-fn beside(word: &str, text: &str) -> Vec<String> {
-    let lines = wrapped(text, WIDTH - COLUMN).into_iter().enumerate();
+fn beside(word: &str, text: &str, screen: Screen) -> Vec<String> {
+    let lines = wrapped(text, screen.prose().saturating_sub(COLUMN)).into_iter().enumerate();
     lines.map(|(number, line)| row(if number == 0 { word } else { "" }, &line)).collect()
 }
 
@@ -118,10 +116,10 @@ fn way(word: &str, open: &Interrupted, way: &Way, screen: Screen) -> Vec<String>
         Way::Refused(why) => format!("{word} is refused: {why}"),
     };
     let mut lines: Vec<String> =
-        wrapped(&screen.named(&head), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect();
+        wrapped(&screen.named(&head), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect();
     for step in way.steps().lines() {
         let (number, what) = step.trim_start().split_once(' ').unwrap_or_default();
-        for (at, line) in wrapped(what, WIDTH - COLUMN - 1).into_iter().enumerate() {
+        for (at, line) in wrapped(what, screen.prose().saturating_sub(COLUMN + 1)).into_iter().enumerate() {
             let number = if at == 0 { number } else { "" };
             lines.push(format!("{number:>COLUMN$} {line}"));
         }
@@ -136,7 +134,7 @@ fn also(open: &Interrupted, screen: Screen) -> Vec<String> {
         1 => format!("{} ends it too, with all traffic on blue", also[0]),
         _ => format!("{} end it too, with all traffic on blue", also.join(" and ")),
     };
-    wrapped(&screen.named(&text), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
+    wrapped(&screen.named(&text), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect()
 }
 
 #[cfg(test)]

@@ -1,32 +1,81 @@
-//! `status` for people, in 80 columns.
+//! `status` for people: as wide as their terminal, in 80 columns where there is none.
 
 mod interrupted;
+mod journey;
 mod revert;
+mod tables;
 
 use bluegreen_core::rollout::{Stage, Verb};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{journal::Blind, report::Report, seen::PlaceSeen};
+use super::{journal::Blind, report::Report};
 use crate::{
-    cli::screen::{Screen, wrapped},
+    cli::{
+        measure::{cut_painted, folded},
+        screen::{Screen, wrapped},
+    },
     engine::{sentence, typed},
 };
 
 /// Changes of the last hour that are shown; JSON has all of them.
 const SHOWN: usize = 12;
 
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Amount {
+    /// Everything.
+    All,
+    /// Hosts that are as they should be are only counted.
+    Counted,
+    /// And of the last hour the last few changes are shown.
+    Recent,
+    /// And the next commands stand in one line, the last hour is left out.
+    Short,
+}
+
+/// Changes of the last hour where there is little room.
+const FEW: usize = 3;
+
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
+    lines(report, screen, zone, Amount::All).join("\n")
+}
+
+/// As many lines as `height` has room for, none wider than the terminal: less is said of what is well, and then it is cut.
+pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: usize) -> Vec<String> {
+    let amounts = [Amount::All, Amount::Counted, Amount::Recent, Amount::Short];
+    let mut said = amounts.into_iter().map(|amount| lines(report, screen, zone, amount));
+    let mut shown =
+        said.find(|lines| lines.len() <= height).unwrap_or_else(|| lines(report, screen, zone, Amount::Short));
+    if shown.len() > height {
+        let more = shown.len() - height.saturating_sub(1);
+        shown.truncate(height.saturating_sub(1));
+        shown.push(screen.paint_out(&format!("{} and {more} more lines", screen.glyphs.more), "2"));
+    }
+    let cut = |line: String| cut_painted(&screen.named(&line), screen.width.saturating_sub(1), screen.glyphs.more);
+    shown.into_iter().map(cut).collect()
+}
+
+fn lines(report: &Report, screen: Screen, zone: &TimeZone, amount: Amount) -> Vec<String> {
+    let is_short = amount != Amount::All;
+    let (next, recent) = match amount {
+        Amount::All | Amount::Counted => (next(report, screen), recent(report, screen, zone, SHOWN)),
+        Amount::Recent => (next(report, screen), recent(report, screen, zone, FEW)),
+        Amount::Short => (next_short(report, screen), Vec::new()),
+    };
     let blocks = [
         notice(report, screen),
         head(report, screen),
-        pools(report, screen),
-        balancers(report, screen),
+        tables::pools(report, screen, is_short),
+        tables::balancers(report, screen, is_short),
         open(report, screen, zone),
-        next(report),
+        next,
+        recent,
     ];
-    let blocks = blocks.into_iter().chain([recent(report, zone)]);
-    blocks.filter(|block| !block.is_empty()).map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n")
+    let blocks: Vec<Vec<String>> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+    // Blocks hold lines of text and, in a quotation, several at once.
+    let text = blocks.iter().map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n");
+    text.lines().map(ToOwned::to_owned).collect()
 }
 
 /// Why no journal says where the site stands, and what to do: before anything that is shown without it.
@@ -34,17 +83,17 @@ fn notice(report: &Report, screen: Screen) -> Vec<String> {
     if report.blind.is_none() {
         return Vec::new();
     }
-    let mut lines: Vec<String> = journal(report).iter().map(|line| screen.paint_out(line, "1;33")).collect();
+    let mut lines: Vec<String> = journal(report, screen).iter().map(|line| screen.paint_out(line, "1;33")).collect();
     if let Some(then) = &report.then {
-        lines.extend(wrapped(&screen.named(&format!("{then}.")), 78));
+        lines.extend(wrapped(&screen.named(&format!("{then}.")), screen.prose()));
     }
     lines
 }
 
 /// What is wrong with the journal.
-fn journal(report: &Report) -> Vec<String> {
+fn journal(report: &Report, screen: Screen) -> Vec<String> {
     let stop = if report.then.is_some() { "." } else { "" };
-    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}{stop}"), 78)).collect()
+    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}{stop}"), screen.prose())).collect()
 }
 
 fn head(report: &Report, screen: Screen) -> Vec<String> {
@@ -59,15 +108,19 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     let failed = if is_undo_failed { screen.paint_out("; undo failed", "1;31") } else { String::new() };
     let mut lines = vec![format!("{name} ({}) is {stage}{rollout}{failed}", report.inventory)];
     if let Some(stage) = report.stage {
-        lines.push(journey(stage, screen));
+        lines.push(String::new());
+        lines.extend(journey::journey(stage, screen));
     }
     if report.stage.is_none() && report.blind.is_none() {
         return lines;
     }
     lines.push(String::new());
-    for (number, line) in report.traffic_words.iter().flat_map(|words| wrapped(words, 68)).enumerate() {
+    for (number, line) in
+        report.traffic_words.iter().flat_map(|words| wrapped(words, screen.prose().saturating_sub(10))).enumerate()
+    {
         lines.push(format!("{:<10}{line}", if number == 0 { "traffic" } else { "" }));
     }
+    lines.extend(journey::shares(&report.shares, screen));
     let release = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
     lines.push(format!(
         "releases  blue {} · green {}",
@@ -77,76 +130,14 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     lines
 }
 
-fn journey(now: Stage, screen: Screen) -> String {
-    let stages = Stage::ALL
-        .into_iter()
-        .map(|stage| if stage == now { screen.paint_out(&format!("[{stage}]"), "1;32") } else { stage.to_string() });
-    stages.collect::<Vec<_>>().join(" > ")
-}
-
-fn pools(report: &Report, screen: Screen) -> Vec<String> {
-    let mut rows = vec![["pool", "half", "host", "release", "health"].map(str::to_owned)];
-    let mut notes = vec![String::new()];
-    for (name, pool) in &report.pools {
-        for (half, places) in [("blue", &pool.blue), ("green", &pool.green)] {
-            for place in places {
-                let release = place.release.clone().unwrap_or_else(|| "?".to_owned());
-                rows.push([name.clone(), half.to_owned(), place.host.clone(), release, health(place).to_owned()]);
-                notes.push(place.note.clone().unwrap_or_default());
-            }
-        }
-    }
-    table(&rows, &notes, screen)
-}
-
-fn health(place: &PlaceSeen) -> &'static str {
-    match place.healthy {
-        Some(true) => "healthy",
-        Some(false) => "NOT HEALTHY",
-        None => "?",
-    }
-}
-
-fn balancers(report: &Report, screen: Screen) -> Vec<String> {
-    let mut rows = vec![["balancer", "generation", "in sync"].map(str::to_owned)];
-    let mut notes = vec![String::new()];
-    for balancer in &report.balancers {
-        let generation = balancer.generation.map_or_else(|| "?".to_owned(), |number| number.to_string());
-        let sync = match (balancer.reachable, balancer.in_sync) {
-            (false, _) => "NO ANSWER",
-            (_, Some(true)) => "yes",
-            (_, Some(false)) => "NO",
-            (_, None) => "?",
-        };
-        rows.push([balancer.host.clone(), generation, sync.to_owned()]);
-        notes.push(balancer.note.clone().unwrap_or_default());
-    }
-    table(&rows, &notes, screen)
-}
-
-/// Columns as wide as their widest cell, the first row as heads, each note on lines of its own below its row.
-fn table<const N: usize>(rows: &[[String; N]], notes: &[String], screen: Screen) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut lines = Vec::new();
-    for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        let line = cells.join("  ").trim_end().to_owned();
-        lines.push(if number == 0 { screen.paint_out(&line, "2") } else { line });
-        let note = notes.get(number).map(String::as_str).unwrap_or_default();
-        lines.extend(wrapped(note, 74).into_iter().map(|line| format!("    {line}")));
-    }
-    lines
-}
-
 fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
     if report.blind.is_none() {
-        lines.extend(journal(report));
+        lines.extend(journal(report, screen));
     }
     if let Some(differs) = report.inventory_differs {
         let said = format!("inventory: {differs}. {}.", sentence(report.inventory_then.unwrap_or_default()));
-        lines.extend(wrapped(&screen.named(&said), 78).iter().map(|line| screen.paint_out(line, "1;33")));
+        lines.extend(wrapped(&screen.named(&said), screen.prose()).iter().map(|line| screen.paint_out(line, "1;33")));
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
@@ -162,8 +153,9 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
 /// What stands in the way of the next command.
 fn locked(report: &Report, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
-    let warning =
-        |text: &str| wrapped(text, 78).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>();
+    let warning = |text: &str| {
+        wrapped(text, screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>()
+    };
     let Some(lock) = &report.lock else { return lines };
     // Of a copy it was said already.
     if lock.manual && lock.copy_of.is_none() && !lock.is_unreadable {
@@ -171,27 +163,27 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
     }
     if let Some(under_way) = &report.under_way {
         let text = if lock.manual { under_way } else { &lock.text };
-        lines.extend(wrapped(&format!("a command is under way: {text}"), 78));
+        lines.extend(wrapped(&format!("a command is under way: {text}"), screen.prose()));
     }
     for waits in &lock.waiting {
-        lines.extend(wrapped(&format!("waiting for the lock: {}", waits.text), 78));
+        lines.extend(wrapped(&format!("waiting for the lock: {}", waits.text), screen.prose()));
     }
     lines
 }
 
-fn next(report: &Report) -> Vec<String> {
+/// The commands that make sense next, with a word on each; a second one is what an interrupted command says already.
+fn next_words(report: &Report) -> Vec<(String, &'static str)> {
     if matches!(report.blind, Some(Blind::Moved | Blind::Outdated)) {
         // Nothing that is typed here leads on, whoever holds its lock.
         return Vec::new();
     }
     if let Some(lock) = report.lock.as_ref().filter(|lock| lock.manual) {
-        let (word, about) = match &lock.copy_of {
+        return match &lock.copy_of {
             // What is to be done was said above.
-            _ if lock.is_unreadable => return Vec::new(),
-            Some(_) => ("journal copy", "finish the copy"),
-            None => ("unlock", "let commands begin again"),
+            _ if lock.is_unreadable => Vec::new(),
+            Some(_) => vec![("journal copy".to_owned(), "finish the copy")],
+            None => vec![("unlock".to_owned(), "let commands begin again")],
         };
-        return vec!["next".to_owned(), format!("  bg {word:<14}{about}")];
     }
     let open = report.interrupted.iter().flat_map(|open| open.next.iter());
     let others =
@@ -199,13 +191,34 @@ fn next(report: &Report) -> Vec<String> {
     let is_armed = report.revert.as_ref().is_some_and(|revert| revert.went_back.is_none());
     let is_refused = report.interrupted.is_some() || report.under_way.is_some() || report.inventory_differs.is_some();
     let confirm = (is_armed && !is_refused).then_some("confirm");
-    let words: Vec<&str> = confirm.into_iter().chain(open.chain(others).map(String::as_str)).collect();
+    let words = confirm.into_iter().chain(open.chain(others).map(String::as_str));
+    let (stage, is_open) = (report.stage, report.interrupted.is_some());
+    words.map(|word| (usage(word).to_owned(), about(word, stage, is_open))).collect()
+}
+
+fn next(report: &Report, screen: Screen) -> Vec<String> {
+    let words = next_words(report);
     if words.is_empty() {
         return Vec::new();
     }
-    let stage = report.stage;
-    let line = |word: &&str| format!("  bg {:<14}{}", usage(word), about(word, stage, report.interrupted.is_some()));
-    ["next".to_owned()].into_iter().chain(words.iter().map(line)).collect()
+    let line = |(word, about): (String, &str)| {
+        // Painted without the blanks that follow, and the name where it can be replaced by the one that was called.
+        let gap = " ".repeat(14usize.saturating_sub(word.len()));
+        match screen.color {
+            true => format!("  {}{gap}{about}", screen.paint_out(&format!("{} {word}", screen.called), "1")),
+            false => format!("  bg {word}{gap}{about}"),
+        }
+    };
+    ["next".to_owned()].into_iter().chain(words.into_iter().map(line)).collect()
+}
+
+fn next_short(report: &Report, screen: Screen) -> Vec<String> {
+    let words: Vec<String> = next_words(report).into_iter().map(|(word, _)| format!("`bg {word}`")).collect();
+    if words.is_empty() {
+        Vec::new()
+    } else {
+        folded(&screen.named(&format!("next: {}", words.join(" · "))), screen.prose())
+    }
 }
 
 fn usage(word: &str) -> &str {
@@ -235,17 +248,18 @@ fn about(word: &str, stage: Option<Stage>, interrupted: bool) -> &'static str {
     }
 }
 
-fn recent(report: &Report, zone: &TimeZone) -> Vec<String> {
+/// The last `most` changes of the last hour.
+fn recent(report: &Report, screen: Screen, zone: &TimeZone, most: usize) -> Vec<String> {
     if report.recent.is_empty() {
         return Vec::new();
     }
-    let earlier = report.recent.len().saturating_sub(SHOWN);
+    let earlier = report.recent.len().saturating_sub(most);
     let mut lines = vec![format!("last hour{}", and_before(earlier))];
     for change in report.recent.iter().skip(earlier) {
         let at = change.at.parse::<Timestamp>().ok();
         let at = at.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string());
         let user = change.by.split('@').next().unwrap_or_default();
-        for (number, line) in wrapped(&change.what, 62).into_iter().enumerate() {
+        for (number, line) in wrapped(&change.what, screen.prose().saturating_sub(16).max(20)).into_iter().enumerate() {
             let left = if number == 0 { format!("{at:<5}  {user:<8}") } else { " ".repeat(15) };
             lines.push(format!("  {left} {line}"));
         }

@@ -21,11 +21,12 @@ pub fn block(revert: &Revert, open: Option<&str>, screen: Screen, now: Timestamp
             title(at, revert, open, now)
         }
     };
-    let painted = |text: &str| wrapped(&screen.named(text), 78).into_iter().map(|line| screen.paint_out(&line, "1;33"));
-    let odd = revert
-        .balancers
-        .iter()
-        .filter_map(|balancer| Some(wrapped(&format!("{}: {}", balancer.host, about(balancer.state)?), 76)));
+    let painted = |text: &str| {
+        wrapped(&screen.named(text), screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33"))
+    };
+    let odd = revert.balancers.iter().filter_map(|balancer| {
+        Some(wrapped(&format!("{}: {}", balancer.host, about(balancer.state)?), screen.prose() - 2))
+    });
     let odd = odd.flatten().map(|line| format!("  {line}"));
     painted(&title).chain(odd).chain(hint.iter().flat_map(|hint| painted(hint))).collect()
 }
