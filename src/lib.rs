@@ -3,4 +3,5 @@
 pub mod cli;
 pub mod edge;
 pub mod engine;
+mod errors;
 pub mod site;

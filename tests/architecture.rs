@@ -72,6 +72,14 @@ fn each_layer_names_only_those_below_it() {
     nowhere(&code("src/site"), &["cli::"]);
 }
 
+/// An error is asked itself what it means; the file that answers may name every layer.
+#[test]
+fn nobody_names_the_file_of_hints_and_exit_codes() {
+    for dir in ["src/engine", "src/edge", "src/site", "src/cli"] {
+        nowhere(&code(dir), &["errors::"]);
+    }
+}
+
 #[test]
 fn the_core_touches_nothing() {
     let words =

@@ -1,5 +1,4 @@
-//! Everything that ends a command before the engine has a say: its kind, its hint, its exit code. Typed errors become
-//! words here, once.
+//! Everything that ends a command before the engine has a say. Exit codes and hints stand in `errors.rs`.
 
 use std::path::PathBuf;
 
@@ -7,7 +6,7 @@ use bluegreen_core::inventory::Findings;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
-use crate::engine::{Exit, Outcome};
+use crate::engine::Outcome;
 
 /// Why a command ended early. Nothing was touched, unless it says so.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +36,13 @@ pub enum CliError {
         findings: Box<Findings>,
     },
     /// The inventory names templates that cannot be used.
-    #[error("the inventory's `templates` cannot be used: {why}")]
+    #[error("the inventory's `templates` cannot be used, so nothing was touched: {why}")]
     Templates {
         /// What is wrong.
         why: String,
     },
     /// The inventory holds a value that nginx cannot.
-    #[error("nginx cannot hold what the inventory says: {why}")]
+    #[error("nginx cannot hold what the inventory says, so nothing was touched: {why}")]
     Unrenderable {
         /// Which, and why.
         why: String,
@@ -77,33 +76,6 @@ impl CliError {
     pub fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> CliError {
         let path = path.into();
         move |source| CliError::File { doing, path, source }
-    }
-
-    /// The process's exit code.
-    pub fn exit(&self) -> Exit {
-        match self {
-            CliError::Usage { .. }
-            | CliError::NoInventory { .. }
-            | CliError::Inventory { .. }
-            | CliError::Templates { .. }
-            | CliError::Unrenderable { .. } => Exit::Usage,
-            CliError::File { .. } => Exit::Failed,
-            CliError::Ended(outcome) => outcome.exit,
-        }
-    }
-
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            CliError::Usage { hint, .. } => hint.clone(),
-            CliError::NoInventory { hint, .. } => Some(hint.clone()),
-            CliError::Inventory { .. } | CliError::Unrenderable { .. } => Some("mend it, then `bg check`".to_owned()),
-            CliError::Templates { .. } => {
-                Some("mend them, or take `templates` out to use the built-in ones".to_owned())
-            }
-            CliError::File { .. } => None,
-            CliError::Ended(outcome) => outcome.hint.clone(),
-        }
     }
 
     /// Keys of the JSON document beyond the usual ones.

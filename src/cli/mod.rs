@@ -26,10 +26,10 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
+pub(crate) use self::error::CliError;
 use self::{
     answer::Answer,
     args::{Cli, Cmd, Global},
-    error::CliError,
     locate::Located,
     remote::with_hosts,
     screen::Screen,

@@ -49,17 +49,6 @@ impl Outcome {
     }
 }
 
-impl From<JournalError> for Outcome {
-    fn from(error: JournalError) -> Outcome {
-        // Nothing is open yet that this command has begun, unless it is not known whether it was.
-        let (exit, then) = match error.is_unknown {
-            true => (Exit::Open, "`bg status` shows whether anything is open"),
-            false => (Exit::Failed, "the command again"),
-        };
-        Outcome { exit, message: error.message, hint: Some(format!("{}, then {then}", error.hint)) }
-    }
-}
-
 /// What a look before the first record has found where that step begins a shift.
 type Surveyed = Option<Result<Survey, Failure>>;
 
@@ -140,10 +129,8 @@ impl Engine<'_> {
 
     fn not_begun(&self, failure: Failure) -> Outcome {
         let exit = match failure.effect {
-            Effect::Refused => Exit::Refused,
-            Effect::Unhealthy => Exit::Unhealthy,
-            _ if self.journal.state().open.is_some() => Exit::Open,
-            Effect::Nothing | Effect::Open => Exit::Failed,
+            Effect::Nothing | Effect::Open if self.journal.state().open.is_some() => Exit::Open,
+            effect => Exit::from(effect),
         };
         let outcome = self.left(exit, failure);
         match still_open(self.journal.state()).filter(|_| exit == Exit::Open) {
@@ -282,7 +269,7 @@ impl Engine<'_> {
     async fn fail_unstarted(&mut self, failure: Failure) -> Outcome {
         let failed = self.journal.state().failed(failure.effect, false);
         let events = self.journal.state().give_up(&failure.message);
-        match exit_of(failed) {
+        match Exit::from(failed) {
             Exit::Open => self.left(Exit::Open, failure),
             exit => match self.journal.append(events).await {
                 Ok(()) => self.left(exit, failure),
@@ -296,7 +283,7 @@ impl Engine<'_> {
         if failed == Failed::PutBack {
             return self.fail_commit(index, failure).await;
         }
-        let (why, exit) = (failure.message.clone(), exit_of(failed));
+        let (why, exit) = (failure.message.clone(), Exit::from(failed));
         let mut events = vec![Event::StepFailed { step: index, why: why.clone(), undoing: false }];
         if exit != Exit::Open {
             events.extend(self.journal.state().give_up(&why));
@@ -379,14 +366,5 @@ impl Engine<'_> {
             message: and_then(&failure.message, &describe_stage(state)),
             hint: Some(failure.hint.map_or(ways.clone(), |hint| format!("{hint} · {ways}"))),
         }
-    }
-}
-
-fn exit_of(failed: Failed) -> Exit {
-    match failed {
-        Failed::PutBack | Failed::StaysOpen => Exit::Open,
-        Failed::Over => Exit::Failed,
-        Failed::Unhealthy => Exit::Unhealthy,
-        Failed::Refused => Exit::Refused,
     }
 }

@@ -8,7 +8,7 @@ use bluegreen_core::{
     traffic::SegmentShare,
 };
 
-use super::{Asked, Finished, Site, Wanted, preflight::host_lines, refused, refused_here, revert::Reverted};
+use super::{Asked, Finished, Refusal, Site, Wanted, preflight::host_lines, revert::Reverted};
 use crate::{
     edge::{balancer::Standing, journal::OpenJournal},
     engine::{Exit, Journal, Outcome, describe_stage, ways_on},
@@ -179,7 +179,7 @@ impl Site {
         let state = self.peek(dry_run).await?;
         self.admit(&state, &command).await?;
         if let Err(error @ PlanError::Refused(_)) = plan(&state, &self.inventory.segment_names(), &command) {
-            return Err(not_planned(error, &state));
+            return Err(Refusal::from(error).at(&state));
         }
         let mut journal = self.open(command.as_str()).await?;
         let state = journal.state().clone();
@@ -194,7 +194,7 @@ impl Site {
                 let outcome = self.settle(&mut journal, verb.as_str()).await?;
                 Ok(Site::finished(outcome, &journal))
             }
-            Err(error) => Err(not_planned(error, &state)),
+            Err(error) => Err(Refusal::from(error).at(&state)),
         }
     }
 
@@ -208,7 +208,7 @@ impl Site {
     }
 
     pub(super) fn planned(&self, state: &State, command: &Command) -> Result<bluegreen_core::rollout::Plan, Outcome> {
-        plan(state, &self.inventory.segment_names(), command).map_err(|error| not_planned(error, state))
+        plan(state, &self.inventory.segment_names(), command).map_err(|error| Refusal::from(error).at(state))
     }
 
     /// The command is done already: balancers that differ from the journal are settled.
@@ -243,7 +243,7 @@ impl Site {
             // Of an open abort it is the same as resume.
             Some(Command::Abort) => return self.resume(None, dry_run).await,
             Some(Command::Setup { .. }) => {
-                return Err(refused_here("the setup was interrupted, and there is nothing to go back to", &state));
+                return Err(Refusal::NothingBefore.at(&state));
             }
             _ => {}
         }
@@ -259,19 +259,12 @@ impl Site {
                 self.refuse_other_journals(&state).await?;
             }
             if reverted.is_some() {
-                return Err(refused_here(
-                    format!("there is nothing left to resume; {}", describe_stage(&state)),
-                    &state,
-                ));
+                return Err(Refusal::NothingLeft { stage: describe_stage(&state) }.at(&state));
             }
-            return Err(refused_here("nothing was interrupted, so there is nothing to resume", &state));
+            return Err(Refusal::NothingInterrupted.at(&state));
         };
         if open.digest != self.inventory.digest() {
-            let message = format!(
-                "`{}` was begun with another inventory than this one, so it was not resumed",
-                open.command.as_str()
-            );
-            return Err(refused(message, "bring that inventory back, or `bg sync` again"));
+            return Err(Refusal::BegunWithAnother { open: open.command.as_str() }.into());
         }
         if dry_run {
             return self.dry_run_resume(&state, &open).await;
@@ -295,20 +288,7 @@ pub(super) fn unchanged(before: &State, now: &State) -> Result<(), Outcome> {
     if before.length == now.length {
         return Ok(());
     }
-    Err(refused_here("another command changed the site meanwhile; nothing was touched", now))
-}
-
-fn not_planned(error: PlanError, state: &State) -> Outcome {
-    match error {
-        PlanError::Refused(refusal) => refused_here(format!("{refusal}. Nothing was touched"), state),
-        PlanError::Already { verb, .. } => {
-            Outcome { exit: Exit::Done, message: format!("`{verb}` was done already"), hint: Some(ways_on(state)) }
-        }
-        PlanError::NotArmed => {
-            refused_here("there is nothing to confirm: no traffic is to go back by itself. Nothing was touched", state)
-        }
-        PlanError::NoSite => refused("the site is not set up yet, so nothing was touched", "`bg setup`"),
-    }
+    Err(Refusal::Meanwhile.at(now))
 }
 
 /// A success names its command and what makes sense next.

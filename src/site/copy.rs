@@ -9,12 +9,7 @@ use bluegreen_core::{
     rollout::{Event, State},
 };
 
-use super::{
-    Finished, Move, Site, by,
-    lock::{not_opened, now},
-    preflight::outcome_of,
-    refused, ssh_settings,
-};
+use super::{Finished, Move, Refusal, Site, by, lock::now, ssh_settings};
 use crate::{
     edge::journal::{self, End, OpenError, OpenJournal, Place, Records, Store, StoreError, words},
     engine::{Exit, Journal, Outcome, ways_on},
@@ -38,8 +33,8 @@ struct Found {
 
 impl Side {
     async fn look(&self) -> Result<Found, Outcome> {
-        let (queue, bytes) = self.store.look().await.map_err(|error| not_opened(error.into()))?;
-        let Records { state, end, entries, .. } = journal::parse(&self.store.name(), &bytes).map_err(not_opened)?;
+        let (queue, bytes) = self.store.look().await?;
+        let Records { state, end, entries, .. } = journal::parse(&self.store.name(), &bytes)?;
         let whole = bytes.split(|byte| *byte == b'\n').take(entries.len());
         // They were decoded: they are UTF-8.
         let lines = whole.map(|line| String::from_utf8_lossy(line).into_owned()).collect();
@@ -52,8 +47,7 @@ impl Site {
     pub(super) async fn copy_journal(&self, places: &Move, dry_run: bool) -> Result<Finished, Outcome> {
         let (from, to) = (self.side(&places.from), self.side(&places.to));
         if from.name == to.name {
-            let message = format!("`{}` is both: a journal is copied to another place", from.name);
-            return Err(Outcome { exit: Exit::Usage, message, hint: None });
+            return Err(Refusal::SamePlace { place: from.name }.into());
         }
         let copied = Copy { site: self, from: &from, to: &to }.run(dry_run).await;
         to.store.leave().await;
@@ -94,7 +88,7 @@ impl Copy<'_> {
             return Ok(done(&from.state, message, ways_on(&from.state)));
         }
         let ticket = self.ticket();
-        let place = Place::enter(self.from.store.as_ref(), &ticket).await.map_err(not_opened)?;
+        let place = Place::enter(self.from.store.as_ref(), &ticket).await?;
         self.site.wait_for(place, &ticket.command).await?;
         self.take_target(&ticket).await?;
         // Everything again, now that nobody else changes either.
@@ -118,13 +112,10 @@ impl Copy<'_> {
     fn may_leave(&self, from: &Found) -> Result<(), Outcome> {
         self.site.same_site(&from.state)?;
         if from.state.journal.is_none() {
-            return Err(refused(
-                format!("`{}` holds no journal, so there is nothing to copy. Nothing was touched", self.from.name),
-                "name the journal that the site has now",
-            ));
+            return Err(Refusal::NothingToCopy { place: self.from.name.clone() }.into());
         }
         match &from.state.moved {
-            Some(moved) if moved.to != self.to.name => Err(not_opened(OpenError::Moved(Box::new(moved.clone())))),
+            Some(moved) if moved.to != self.to.name => Err(Outcome::from(OpenError::Moved(Box::new(moved.clone())))),
             _ => Ok(()),
         }
     }
@@ -135,7 +126,7 @@ impl Copy<'_> {
             // Nothing was ever sent to a host.
             return Ok(());
         }
-        self.site.world.all_hosts_are_ours(from).await.map_err(outcome_of)
+        self.site.world.all_hosts_are_ours(from).await.map_err(Outcome::from)
     }
 
     /// `to` is empty, or an unfinished copy of `from`.
@@ -143,15 +134,14 @@ impl Copy<'_> {
         let name = &self.to.name;
         let copy_of = match &to.queue.hold {
             Some(Hold { copy_of: Some(source), .. }) => Some(source),
-            Some(hold) => return Err(not_opened(OpenError::Held(Box::new(hold.clone())))),
+            Some(hold) => return Err(Outcome::from(OpenError::Held(Box::new(hold.clone())))),
             None => None,
         };
         let is_ours = from.lines.starts_with(&to.lines);
         match copy_of {
-            Some(source) if to.lines.is_empty() && !source.is_empty() && *source != self.from.name => Err(refused(
-                format!("`{name}` is an unfinished copy of `{source}`. Nothing was touched"),
-                "choose another place",
-            )),
+            Some(source) if to.lines.is_empty() && !source.is_empty() && *source != self.from.name => {
+                Err(Refusal::CopyOfAnother { place: name.clone(), source_place: source.clone() }.into())
+            }
             Some(_) if is_ours => Ok(()),
             None if to.lines.is_empty() => Ok(()),
             _ => {
@@ -162,13 +152,7 @@ impl Copy<'_> {
                     (Some(site), _) if to.state.journal != from.state.journal => format!(", of the site `{site}`"),
                     _ => String::new(),
                 };
-                Err(refused(
-                    format!(
-                        "`{name}` holds a journal already{whose}. A journal is copied only to an empty place, and nothing was \
-                         touched"
-                    ),
-                    "choose another place, or move that one away",
-                ))
+                Err(Refusal::NotEmpty { place: name.clone(), whose }.into())
             }
         }
     }
@@ -176,11 +160,11 @@ impl Copy<'_> {
     /// The lock of the new journal, whose hold is no matter to us.
     async fn take_target(&self, ticket: &Ticket) -> Result<(), Outcome> {
         let store = self.to.store.as_ref();
-        let id = store.enter(ticket).await.map_err(|error| not_opened(error.into()))?;
-        let queue = store.queue().await.map_err(|error| not_opened(error.into()))?;
+        let id = store.enter(ticket).await?;
+        let queue = store.queue().await?;
         match queue.turn(&id) {
-            Turn::Ours => store.begin().await.map_err(|error| not_opened(error.into())),
-            Turn::Behind(ahead) => Err(not_opened(OpenError::Locked(ahead.to_vec()))),
+            Turn::Ours => store.begin().await.map_err(Outcome::from),
+            Turn::Behind(ahead) => Err(Outcome::from(OpenError::Locked(ahead.to_vec()))),
             Turn::Gone => Err(self.failed("its lock was lost")),
         }
     }
@@ -220,27 +204,15 @@ impl Copy<'_> {
         if !self.site.interrupted.load(Ordering::SeqCst) {
             return Ok(());
         }
-        Err(Outcome {
-            exit: Exit::Interrupted,
-            message: format!(
-                "stopped as asked: {done} of {of} records are copied. `{}` is still the site's journal, and unchanged",
-                self.from.name
-            ),
-            hint: Some(self.again()),
-        })
+        let (from, to) = self.names();
+        Err(Refusal::CopyStopped { done, of, from, to }.into())
     }
 
     /// The old journal's last record. From here on no journal of the site is open until the new one is released.
     async fn close(&self) -> Result<(), Outcome> {
-        let failed = |why: String| Outcome {
-            exit: Exit::Failed,
-            message: format!(
-                "everything is copied to `{}`, but `{}` was not closed: {}. It is still the site's journal",
-                self.to.name,
-                self.from.name,
-                words::without_reassurance(&why)
-            ),
-            hint: Some(self.again()),
+        let failed = |why: String| {
+            let (from, to) = self.names();
+            Outcome::from(Refusal::NotClosed { why: words::without_reassurance(&why).to_owned(), from, to })
         };
         let opened = OpenJournal::open(self.from.store.clone(), by()).await;
         let mut journal = opened.map_err(|error| failed(error.to_string()))?;
@@ -250,14 +222,9 @@ impl Copy<'_> {
 
     /// The new journal's hold goes.
     async fn open_target(&self) -> Result<(), Outcome> {
-        let failed = |why: &str| Outcome {
-            exit: Exit::Failed,
-            message: format!(
-                "everything is copied and `{}` is closed, but `{}` could not be opened yet: {why}. Until then every command is \
-                 refused; the site goes on serving",
-                self.from.name, self.to.name
-            ),
-            hint: Some(self.again()),
+        let failed = |why: &str| {
+            let (from, to) = self.names();
+            Outcome::from(Refusal::NotOpened { why: why.to_owned(), from, to })
         };
         let queue = self.to.store.queue().await.map_err(|error: StoreError| failed(&error.to_string()))?;
         let Some(hold) = queue.hold.filter(|hold| hold.copy_of.is_some()) else { return Ok(()) };
@@ -272,14 +239,8 @@ impl Copy<'_> {
     async fn finish(&self, from: &Found, to: &Found, dry_run: bool) -> Result<Finished, Outcome> {
         let copied = &from.lines[..from.lines.len() - 1];
         if !to.lines.starts_with(copied) {
-            return Err(Outcome {
-                exit: Exit::Failed,
-                message: format!(
-                    "`{}` was moved to `{}`, which does not hold what was copied to it. Nothing was touched",
-                    self.from.name, self.to.name
-                ),
-                hint: Some(format!("bring `{}` back, from a backup or its host", self.to.name)),
-            });
+            let (from, to) = self.names();
+            return Err(Refusal::CopyGone { from, to }.into());
         }
         let said = from.state.moved.as_ref().map(words::moved).unwrap_or_default();
         // Where more is written than was copied, it was opened already.
@@ -314,18 +275,13 @@ impl Copy<'_> {
     }
 
     fn failed(&self, why: &str) -> Outcome {
-        Outcome {
-            exit: Exit::Failed,
-            message: format!(
-                "the copy `{}` was not finished: {why}. `{}` is still the site's journal, and unchanged",
-                self.to.name, self.from.name
-            ),
-            hint: Some(self.again()),
-        }
+        let (from, to) = self.names();
+        Refusal::CopyFailed { why: why.to_owned(), from, to }.into()
     }
 
-    fn again(&self) -> String {
-        format!("`bg journal copy {} {}` again goes on with it", self.from.name, self.to.name)
+    /// The old journal's location and the new one's.
+    fn names(&self) -> (String, String) {
+        (self.from.name.clone(), self.to.name.clone())
     }
 }
 

@@ -10,7 +10,7 @@ use bluegreen_core::{
 };
 use similar::TextDiff;
 
-use super::{Finished, Site, explain::looked};
+use super::{Finished, Refusal, Site, explain::looked};
 use crate::{
     edge::{
         balancer::{Look, TrafficSeen, two_phase::Each},
@@ -104,8 +104,8 @@ impl Site {
                     now = Some(to.clone());
                 }
                 Step::WriteConf { revision } => {
-                    let rendered = render_all(&self.inventory, &self.world.templates, *revision)
-                        .map_err(|error| Outcome::new(Exit::Usage, error.to_string()))?;
+                    let rendered =
+                        render_all(&self.inventory, &self.world.templates, *revision).map_err(Refusal::from)?;
                     let Some(conf) = rendered.get(host) else { continue };
                     let (http, server) = self.world.conf_texts(host).await;
                     diff(text, &format!("{host}: http.conf"), &http, &conf.http);

@@ -4,9 +4,8 @@ use bluegreen_core::lock::Hold;
 use jiff::Timestamp;
 
 use super::{
-    Finished, Site, by,
-    lock::{follow, not_opened, now},
-    refused,
+    Finished, Refusal, Site, by,
+    lock::{follow, now},
 };
 use crate::{
     edge::journal::{self, OpenError, words},
@@ -19,21 +18,17 @@ const TRIES: usize = 3;
 impl Site {
     /// From now on no command begins; one that is under way goes on.
     pub(super) async fn hold(&self, why: Option<String>, dry_run: bool) -> Result<Finished, Outcome> {
-        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        let reading = journal::read(self.store.as_ref()).await?;
         let state = reading.state;
         self.same_site(&state)?;
         if let Some(moved) = state.moved {
-            return Err(not_opened(OpenError::Moved(Box::new(moved))));
+            return Err(Outcome::from(OpenError::Moved(Box::new(moved))));
         }
         if state.journal.is_none() {
-            return Err(refused(
-                "there is no site here that could be held: it is not set up yet, or its journal is elsewhere. Nothing was \
-                 touched",
-                "`bg setup`, or bring its journal here",
-            ));
+            return Err(Refusal::NothingToHold.into());
         }
         if let Some(hold) = reading.queue.hold {
-            return Err(not_opened(OpenError::Held(Box::new(hold))));
+            return Err(Outcome::from(OpenError::Held(Box::new(hold))));
         }
         let (armed, goes_back_at) = (state.armed.is_some(), state.armed.as_ref().and_then(goes_back_at));
         let finished = |message: String| {
@@ -44,7 +39,7 @@ impl Site {
             return Ok(finished("dry run: nothing was touched; `bg lock` would hold the site".to_owned()));
         }
         let hold = Hold { by: by(), since: now(), why, copy_of: None };
-        if !self.store.set_hold(None, Some(&hold)).await.map_err(|error| not_opened(error.into()))? {
+        if !self.store.set_hold(None, Some(&hold)).await? {
             return Err(self.held_meanwhile().await);
         }
         // Looked at after the hold stands: whoever is not seen here sees the hold.
@@ -66,10 +61,10 @@ impl Site {
     async fn held_meanwhile(&self) -> Outcome {
         match self.store.queue().await {
             Ok(queue) => match queue.hold {
-                Some(hold) => not_opened(OpenError::Held(Box::new(hold))),
-                None => refused("somebody else held the site at the same moment, and released it", "`bg lock` again"),
+                Some(hold) => Outcome::from(OpenError::Held(Box::new(hold))),
+                None => Refusal::HeldMeanwhile.into(),
             },
-            Err(error) => not_opened(error.into()),
+            Err(error) => error.into(),
         }
     }
 
@@ -77,7 +72,7 @@ impl Site {
     pub(super) async fn release(&self, dry_run: bool) -> Result<Finished, Outcome> {
         let store = self.store.as_ref();
         for _ in 0..TRIES {
-            let queue = store.queue().await.map_err(|error| not_opened(error.into()))?;
+            let queue = store.queue().await?;
             // A journal that cannot be read is no reason to hold the site.
             let state = journal::read(store).await.ok().map(|reading| reading.state);
             let finished = |message: String| {
@@ -97,15 +92,15 @@ impl Site {
                 return Ok(finished(format!("the site is not held by hand{}", under_way.unwrap_or_default())));
             };
             if hold.copy_of.is_some() {
-                return Err(not_opened(OpenError::Held(Box::new(hold.clone()))));
+                return Err(Outcome::from(OpenError::Held(Box::new(hold.clone()))));
             }
             if dry_run {
                 return Ok(finished(format!("dry run: nothing was touched; {}", words::hold(hold))));
             }
-            if store.set_hold(Some(hold), None).await.map_err(|error| not_opened(error.into()))? {
+            if store.set_hold(Some(hold), None).await? {
                 return Ok(finished(format!("released; {}", words::hold(hold).replacen(" is held ", " was held ", 1))));
             }
         }
-        Err(refused("the lock by hand changed while it was being released", "`bg status` shows who holds the site now"))
+        Err(Refusal::HoldChanged.into())
     }
 }

@@ -13,8 +13,8 @@ use bluegreen_core::{
 
 use super::{Asked, Site, Wanted, by};
 use crate::{
-    edge::journal::{self, LEASE, OpenError, OpenJournal, Place, StoreError, Waiting, words},
-    engine::{Exit, Outcome, Report},
+    edge::journal::{self, OpenError, OpenJournal, Place, Waiting, words},
+    engine::{Outcome, Report},
 };
 
 /// The time now, as tickets and holds say it.
@@ -31,9 +31,9 @@ impl Site {
     /// Who waits has the lock before anything is decided: what it waits for changes the site. Where nothing was ever begun
     /// there is nothing to wait for, and a refusal makes no queue either.
     pub(super) async fn lock_first(&self, asked: &Asked) -> Result<(), Outcome> {
-        let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        let reading = journal::read(self.store.as_ref()).await?;
         if let Some(moved) = reading.state.moved {
-            return Err(not_opened(OpenError::Moved(Box::new(moved))));
+            return Err(Outcome::from(OpenError::Moved(Box::new(moved))));
         }
         let is_begun = reading.state.length > 0 || reading.queue != Queue::default();
         if (is_begun || matches!(asked, Asked::Setup(_)))
@@ -60,9 +60,9 @@ impl Site {
         let release = deploys.map(|wanted| wanted.label.clone().unwrap_or_else(|| "a new release".to_owned()));
         let waits = self.patience.wait.is_some();
         let ticket = Ticket { by: by(), command: command.to_owned(), release, waits, since: now() };
-        let place = Place::enter(self.store.as_ref(), &ticket).await.map_err(not_opened)?;
+        let place = Place::enter(self.store.as_ref(), &ticket).await?;
         if let Some(wanted) = deploys.filter(|_| waits) {
-            let reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+            let reading = journal::read(self.store.as_ref()).await?;
             self.make_release(wanted, reading.state.next_version()).await?;
         }
         let has_waited = self.wait_for(place, command).await?;
@@ -84,7 +84,7 @@ impl Site {
         };
         let taken = place.turn(self.patience, &mut waiting).await;
         self.waits.store(false, Ordering::SeqCst);
-        taken.map_err(not_opened)?;
+        taken?;
         if has_waited {
             let waited = words::duration(begun.elapsed());
             (self.world.reporter)(Report::Turn(format!("it is the turn of `{command}`, after {waited}")));
@@ -112,7 +112,7 @@ impl Site {
         if !self.has_lock.load(Ordering::SeqCst) {
             self.lock(command, None).await?;
         }
-        let journal = OpenJournal::open(self.store.clone(), by()).await.map_err(not_opened)?;
+        let journal = OpenJournal::open(self.store.clone(), by()).await?;
         if let Some(warning) = &journal.warning {
             self.world.warn(warning);
         }
@@ -122,9 +122,9 @@ impl Site {
     /// The state, for dry runs and for what is refused before a journal would be made. Refused while another command has
     /// the lock: what it has open is under way, not interrupted. The lock by hand is no matter to a dry run.
     pub(super) async fn peek(&self, dry_run: bool) -> Result<State, Outcome> {
-        let mut reading = journal::read(self.store.as_ref()).await.map_err(not_opened)?;
+        let mut reading = journal::read(self.store.as_ref()).await?;
         if let Some(moved) = reading.state.moved {
-            return Err(not_opened(OpenError::Moved(Box::new(moved))));
+            return Err(Outcome::from(OpenError::Moved(Box::new(moved))));
         }
         if self.assumes_reverted.load(Ordering::SeqCst) {
             reading.state = reading.state.after_revert();
@@ -133,24 +133,12 @@ impl Site {
             return Ok(reading.state);
         }
         if let Some(hold) = reading.queue.hold.filter(|hold| !dry_run && self.patience.is_stopped_by(hold)) {
-            return Err(not_opened(OpenError::Held(Box::new(hold))));
+            return Err(Outcome::from(OpenError::Held(Box::new(hold))));
         }
         if reading.queue.tickets.is_empty() {
             return Ok(reading.state);
         }
-        Err(not_opened(OpenError::Locked(reading.queue.tickets)))
-    }
-}
-
-/// What to do about a journal that cannot be read.
-pub fn unread_hint(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::Damaged { .. } => {
-            "bring back a copy of the journal from a backup, or mend that line by hand; no other line is lost"
-        }
-        OpenError::Newer { .. } => "use the newer bg here too; nothing is wrong with the journal",
-        OpenError::Store(error) => error.hint(),
-        _ => "see to where the journal is",
+        Err(Outcome::from(OpenError::Locked(reading.queue.tickets)))
     }
 }
 
@@ -197,42 +185,6 @@ pub fn follow(moved: &Moved, here: &str) -> String {
 /// of the site beside the one that it was copied from.
 pub const UNREADABLE_HOLD: &str = "an unfinished copy: `bg journal copy FROM TO` again goes on with it · a lock by hand, and nobody \
      holds the site: remove `hold.json` from the journal's directory, or in etcd the key that ends with `/hold`";
-
-/// Why the journal was not opened, and what to do about it.
-pub(super) fn not_opened(error: OpenError) -> Outcome {
-    let (exit, hint) = match &error {
-        OpenError::Locked(_) => {
-            let hint = "`--wait` waits for the lock, which a killed command loses within";
-            let hint = format!("{hint} {} s; `bg status` shows where the site stands", LEASE.as_secs());
-            (Exit::Refused, hint)
-        }
-        OpenError::NotFree { .. } => {
-            (Exit::Refused, "wait longer (`--wait 3h`); `bg status` shows where the site stands".to_owned())
-        }
-        OpenError::Held(hold) => (
-            Exit::Refused,
-            match &hold.copy_of {
-                Some(_) if hold.is_unreadable() => format!("{UNREADABLE_HOLD}; `bg status` shows what the hosts say"),
-                Some(from) => {
-                    format!("`bg journal copy {from} …` again finishes the copy; until then the site is in `{from}`")
-                }
-                None => {
-                    "`bg unlock` releases it, when that is right; `bg status` shows where the site stands".to_owned()
-                }
-            },
-        ),
-        OpenError::Overtaken(_) => {
-            (Exit::Refused, "nothing is to be done, if the newer release brings this one's changes too".to_owned())
-        }
-        OpenError::Stopped => (Exit::Interrupted, "`bg status` shows where the site stands".to_owned()),
-        OpenError::Moved(moved) => (Exit::Refused, follow(moved, &by().host)),
-        OpenError::Store(StoreError::Lost(_)) => (Exit::Refused, "`bg status` shows who is at work".to_owned()),
-        OpenError::Damaged { .. } | OpenError::Newer { .. } | OpenError::Store(_) => {
-            (Exit::Failed, format!("{}; `bg status` shows what the hosts say meanwhile", unread_hint(&error)))
-        }
-    };
-    Outcome { exit, message: error.to_string(), hint: Some(hint) }
-}
 
 #[cfg(test)]
 mod tests {

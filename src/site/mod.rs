@@ -8,6 +8,7 @@ pub mod explain;
 mod hold;
 mod lock;
 mod preflight;
+mod refusal;
 mod release;
 mod revert;
 mod sync;
@@ -28,8 +29,9 @@ use bluegreen_core::{
 use nix::unistd::{Uid, User, gethostname};
 
 pub use asked::{Asked, Move};
-pub use lock::{UNREADABLE_HOLD, follow, unread_hint};
+pub use lock::{UNREADABLE_HOLD, follow};
 pub use preflight::{other_inventory, sync_takes_over};
+pub use refusal::{OtherInventory, Refusal};
 pub use release::Wanted;
 pub use revert::{said_back, went_back};
 
@@ -209,14 +211,4 @@ fn open_still(finished: Finished) -> Finished {
     let message = if message.contains(&stage) { message.clone() } else { and_then(message, &stage) };
     let outcome = Outcome { exit: Exit::Open, message: and_then(&message, &still), hint: Some(hint) };
     Finished { outcome, ..finished }
-}
-
-/// A refusal: nothing was touched.
-fn refused(message: impl Into<String>, hint: impl Into<String>) -> Outcome {
-    Outcome { exit: Exit::Refused, message: message.into(), hint: Some(hint.into()) }
-}
-
-/// A refusal whose hint is what the stage allows.
-fn refused_here(message: impl Into<String>, state: &State) -> Outcome {
-    refused(message, ways_on(state))
 }

@@ -6,7 +6,7 @@ use bluegreen_core::{
     rollout::{Command, OpenCommand, Stage, State},
 };
 
-use super::{Site, refused, refused_here};
+use super::{OtherInventory, Refusal, Site};
 use crate::{
     edge::{
         balancer::{Look, Standing, two_phase},
@@ -14,7 +14,7 @@ use crate::{
         server::{self, Bounds, Seen},
         world::{Spot, foreign, other_journal, refuse_foreign, refuse_foreign_server},
     },
-    engine::{Effect, Exit, Failure, Outcome, describe_stage},
+    engine::{Outcome, describe_stage},
 };
 
 /// Every host of the inventory, one line each: what only a later version of bg lets change.
@@ -39,33 +39,15 @@ fn has_other_hosts(state: &State, inventory: &Inventory) -> bool {
     state.hosts.iter().any(|line| !now.contains(line)) || now.iter().any(|line| !state.hosts.contains(line))
 }
 
-/// Why every command but `sync` is refused with `inventory`, and what to do; `None`: it is the one that the site runs with.
-pub fn other_inventory(state: &State, inventory: &Inventory) -> Option<(&'static str, &'static str)> {
+/// Why every command but `sync` is refused with `inventory`; `None`: it is the one that the site runs with.
+pub fn other_inventory(state: &State, inventory: &Inventory) -> Option<OtherInventory> {
     let digest = inventory.digest();
-    if state.knows_inventory(&digest) {
-        return None;
-    }
-    let is_old = state.digests.contains(&digest);
-    let message = match state.stage {
-        None => "the inventory's hosts, upstreams, segments or canary key were changed since the setup began",
-        Some(_) if is_old => {
-            "this inventory is probably an outdated copy: the journal has known it, and a newer one since"
-        }
-        Some(_) => "the inventory's hosts, upstreams, segments or canary key are not the ones that the site runs with",
-    };
-    let takes_over = sync_takes_over(state, inventory);
-    let hint = match state.stage {
-        None => "`bg setup` again begins with the inventory as it is now",
-        Some(_) if takes_over && is_old => {
-            "use the newest inventory; if this one is meant, `bg sync` makes it so again"
-        }
-        Some(_) if takes_over => "`bg sync` brings the balancers up to it, or take the change back",
-        Some(Stage::Balanced) if state.open.is_none() => {
-            "take the change back: it names other hosts, which this version of bg cannot take over"
-        }
-        Some(_) => "take the change back for this rollout; `bg sync` takes it over once the site is balanced",
-    };
-    Some((message, hint))
+    (!state.knows_inventory(&digest)).then(|| OtherInventory {
+        stage: state.stage,
+        is_old: state.digests.contains(&digest),
+        taken_over: sync_takes_over(state, inventory),
+        has_open: state.open.is_some(),
+    })
 }
 
 impl Site {
@@ -75,14 +57,7 @@ impl Site {
         self.same_digest(state)?;
         let Some(open) = state.open.as_ref().filter(|_| !state.admits(command)) else { return Ok(()) };
         let at = open.at().map(|planned| planned.step.to_string()).unwrap_or_default();
-        Err(refused_here(
-            format!(
-                "`{}` was interrupted at the step `{at}`, so `{}` was refused and nothing was touched",
-                open.command.as_str(),
-                command.as_str()
-            ),
-            state,
-        ))
+        Err(Refusal::Interrupted { open: open.command.as_str(), at, asked: command.as_str() }.at(state))
     }
 
     /// The journal is this site's, which is set up.
@@ -97,17 +72,17 @@ impl Site {
 
     pub(super) fn same_site(&self, state: &State) -> Result<(), Outcome> {
         match &state.site {
-            Some(site) if *site != self.inventory.site => Err(refused(
-                format!("the journal is of the site `{site}`, and the inventory of `{}`", self.inventory.site),
-                "give each site a journal of its own (`[site] journal`)",
-            )),
+            Some(site) if *site != self.inventory.site => {
+                let (journal, inventory) = (site.clone(), self.inventory.site.clone());
+                Err(Refusal::OtherSite { journal, inventory }.into())
+            }
             _ => Ok(()),
         }
     }
 
     pub(super) fn same_digest(&self, state: &State) -> Result<(), Outcome> {
         match other_inventory(state, &self.inventory) {
-            Some((message, hint)) => Err(refused(format!("{message}. Nothing was touched"), hint)),
+            Some(other) => Err(Refusal::Inventory(other).into()),
             None => Ok(()),
         }
     }
@@ -119,16 +94,18 @@ impl Site {
             let Ok(look) = look else { continue };
             match look.standing(journal) {
                 Standing::Ours(said) | Standing::Drifted { said, .. } if journal.is_empty() => {
-                    return Err(outcome_of(foreign(&host, &said.journal, said.rollout)));
+                    return Err(Outcome::from(foreign(&host, &said.journal, said.rollout)));
                 }
-                Standing::Foreign { journal, .. } => return Err(outcome_of(foreign(&host, &journal, look.rollout()))),
+                Standing::Foreign { journal, .. } => {
+                    return Err(Outcome::from(foreign(&host, &journal, look.rollout())));
+                }
                 _ => {}
             }
         }
         for (spot, seen) in self.look_servers().await {
             let Ok(seen) = seen else { continue };
             if let Some(other) = other_journal(&seen, journal) {
-                return Err(outcome_of(foreign(&spot.place.host, &other, None)));
+                return Err(Outcome::from(foreign(&spot.place.host, &other, None)));
             }
         }
         Ok(())
@@ -141,48 +118,31 @@ impl Site {
     /// Every balancer answers, and what it has is of this journal.
     pub(super) async fn balancers_are_ours(&self, state: &State) -> Result<Vec<Look>, Outcome> {
         let journal = state.journal.as_deref().unwrap_or_default();
-        let looks = two_phase::all(self.world.balancers.look_all().await).map_err(|errors| {
-            let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Outcome {
-                exit: Exit::Failed,
-                message: format!("{}. Nothing was touched; {}", said.join("; "), describe_stage(state)),
-                hint: Some("bring the balancer back, then try again".to_owned()),
-            }
-        })?;
+        let looks = two_phase::all(self.world.balancers.look_all().await)
+            .map_err(|errors| Refusal::BalancersSilent { errors, stage: describe_stage(state) })?;
         for (_, look) in &looks {
-            refuse_foreign(look, journal, state.generation).map_err(outcome_of)?;
+            refuse_foreign(look, journal, state.generation)?;
         }
         Ok(looks.into_iter().map(|(_, look)| look).collect())
     }
 
     /// Every server answers and belongs to this journal or to none.
     pub(super) async fn servers_are_ours(&self, state: &State) -> Result<(), Outcome> {
-        let mut unreachable = Vec::new();
-        let mut hint = None;
+        let mut errors = Vec::new();
         for (spot, seen) in self.look_servers().await {
             match seen {
-                Ok(seen) => refuse_foreign_server(&spot.place.host, &seen, state).map_err(outcome_of)?,
-                Err(error) => {
-                    hint = hint.or(error.hint());
-                    unreachable.push(format!("{} ({}/{})", error, spot.pool.name, spot.half));
-                }
+                Ok(seen) => refuse_foreign_server(&spot.place.host, &seen, state)?,
+                Err(error) => errors.push((error, format!("{}/{}", spot.pool.name, spot.half))),
             }
         }
-        if unreachable.is_empty() {
-            return Ok(());
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::ServersSilent { errors, stage: describe_stage(state) }.into()),
         }
-        Err(Outcome {
-            exit: Exit::Unhealthy,
-            message: format!("{}. Nothing was touched; {}", unreachable.join("; "), describe_stage(state)),
-            hint: Some(match hint {
-                Some(hint) => format!("{hint} · repair the server, then try again"),
-                None => "repair the server, then try again".to_owned(),
-            }),
-        })
     }
 
     /// Whether traffic could pass bg by, from every balancer's own configuration, and whether nginx answers for this site.
-    pub(super) async fn wired(&self, state: &State, command: &str) -> Result<(), Outcome> {
+    pub(super) async fn wired(&self, state: &State, command: &'static str) -> Result<(), Outcome> {
         let balancers = &self.world.balancers;
         let (wirings, answers) = tokio::join!(
             fan_out(
@@ -194,10 +154,10 @@ impl Site {
                 balancers.state(&host, "all/00/00").await
             })
         );
-        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        let (mut certain, mut unknown) = (Vec::new(), Vec::new());
         for (host, wiring) in wirings {
             match wiring {
-                Ok(wiring) => found.extend(
+                Ok(wiring) => certain.extend(
                     wiring
                         .findings
                         .iter()
@@ -210,23 +170,17 @@ impl Site {
         for (host, answer) in answers {
             match answer {
                 Ok(answer) if answer.revision == state.revision => {}
-                Ok(answer) => found.push(format!(
+                Ok(answer) => certain.push(format!(
                     "`{host}`: nginx runs revision {} of bg's configuration, and {} is on its disk: reload it",
                     answer.revision, state.revision
                 )),
                 Err(error) => unknown.push(error.to_string()),
             }
         }
-        let (why, hint) = match (found.is_empty(), unknown.is_empty()) {
-            (true, true) => return Ok(()),
-            (true, false) => ("bg cannot tell whether all public traffic passes it", "mend that"),
-            (false, _) => ("public traffic could pass bg by", "mend nginx's configuration and reload it"),
-        };
-        found.extend(unknown);
-        Err(refused(
-            format!("`{command}` is refused, because {why}, and nothing was touched:\n  {}", found.join("\n  ")),
-            format!("{hint}, then try again · `bg check --hosts` says more"),
-        ))
+        match certain.is_empty() && unknown.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::PassesBy { command, certain, unknown }.into()),
+        }
     }
 
     /// A place that serves already is never restarted by a setup, unless this setup put it there.
@@ -245,13 +199,8 @@ impl Site {
             let Ok((seen, occupancy)) = result else { continue };
             let ours = seen.marker.as_ref().is_some_and(|marker| !journal.is_empty() && marker.journal == journal);
             if occupancy.is_in_use() && !ours {
-                return Err(refused(
-                    format!(
-                        "`{}` ({}/{}) already serves on port {}, and a setup never restarts what serves. Nothing was touched",
-                        spot.place.host, spot.pool.name, spot.half, spot.place.port
-                    ),
-                    "stop it first, or give the new site other ports and roots",
-                ));
+                let (host, half) = (spot.place.host.clone(), format!("{}/{}", spot.pool.name, spot.half));
+                return Err(Refusal::InUse { host, half, port: spot.place.port }.into());
             }
         }
         Ok(())
@@ -260,23 +209,6 @@ impl Site {
 
 /// A site must be set up first, or its setup finished.
 pub(super) fn not_set_up(state: &State) -> Outcome {
-    let message = match state.open.as_ref().and_then(OpenCommand::at) {
-        Some(at) => format!(
-            "the site is not set up yet: `setup` was interrupted at the step `{}`. Nothing was touched",
-            at.step
-        ),
-        None => "the site is not set up yet, so nothing was touched".to_owned(),
-    };
-    refused_here(message, state)
-}
-
-/// A failure of the world before anything was begun.
-pub(super) fn outcome_of(failure: Failure) -> Outcome {
-    let exit = match failure.effect {
-        Effect::Nothing => Exit::Failed,
-        Effect::Unhealthy => Exit::Unhealthy,
-        Effect::Open => Exit::Failed,
-        Effect::Refused => Exit::Refused,
-    };
-    Outcome { exit, message: failure.message, hint: failure.hint }
+    let at = state.open.as_ref().and_then(OpenCommand::at).map(|at| at.step.to_string());
+    Refusal::NotSetUp { at }.at(state)
 }

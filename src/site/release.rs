@@ -12,11 +12,8 @@ use bluegreen_core::{
     release::{Content, Release, Version, label_is_valid},
 };
 
-use super::{Asked, Site};
-use crate::{
-    edge::artifact,
-    engine::{Exit, Outcome},
-};
+use super::{Asked, Refusal, Site};
+use crate::{edge::artifact, engine::Outcome};
 
 /// What the command line says about the release.
 #[derive(Debug, Clone, Default)]
@@ -87,12 +84,8 @@ impl Site {
         if let Some(content) = read {
             return Ok(content);
         }
-        let packed = artifact::pack(path.clone()).await.map_err(|error| {
-            let exit = if error.is_of_this_machine() { Exit::Failed } else { Exit::Usage };
-            let other = || format!("build it, or name another with `--artifact {}=PATH`", pool.name);
-            let hint = format!("{}; nothing was touched", error.hint().unwrap_or_else(other));
-            Outcome { exit, message: format!("pool `{}`: {error}", pool.name), hint: Some(hint) }
-        })?;
+        let packed =
+            artifact::pack(path.clone()).await.map_err(|error| Refusal::Artifact { pool: pool.name.clone(), error })?;
         let sha256 = packed.sha256.clone();
         self.world.packed.lock().await.insert(sha256.clone(), Arc::new(packed));
         let content = Content::Artifact { sha256, path: path.display().to_string() };
@@ -130,7 +123,7 @@ fn valid_label(label: String) -> Result<String, Outcome> {
 }
 
 fn usage(message: String) -> Outcome {
-    Outcome { exit: Exit::Usage, message, hint: Some("nothing was touched".to_owned()) }
+    Refusal::Usage(message).into()
 }
 
 fn git_describe(dir: &Path) -> Option<String> {

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use bluegreen_core::rollout::{Command, State};
 
-use super::{Asked, Finished, Site, refused, refused_here};
+use super::{Asked, Finished, Refusal, Site};
 use crate::{
     edge::balancer::{Current, Look},
-    engine::{Exit, Journal, Outcome, and_then, clock, describe_stage, sentence, ways_on},
+    engine::{Exit, Journal, Outcome, and_then, clock, describe_stage, ways_on},
 };
 
 /// Traffic went back by itself, and this command was the first to see it.
@@ -86,7 +86,7 @@ impl Site {
         self.may_confirm(&state).await?;
         if state.armed.is_none() {
             if state.kept.is_none() || state.kept != state.confirmed {
-                return Err(refused_here("there is nothing to confirm: no traffic is to go back by itself", &state));
+                return Err(Refusal::NothingToConfirm.at(&state));
             }
             let message = format!("it was confirmed already; {}", describe_stage(&state));
             let outcome = Outcome { exit: Exit::Done, message, hint: Some(ways_on(&state)) };
@@ -124,13 +124,7 @@ impl Site {
             return Ok(());
         };
         let at = open.at().map(|planned| planned.step.to_string()).unwrap_or_default();
-        let name = open.command.as_str();
-        Err(refused_here(
-            format!(
-                "`{name}` was interrupted at the step `{at}`, so there is nothing to confirm yet; nothing was touched"
-            ),
-            state,
-        ))
+        Err(Refusal::NotConfirmable { open: open.command.as_str(), at }.at(state))
     }
 
     fn too_late(&self, reverted: &Reverted, state: State) -> Finished {
@@ -153,12 +147,6 @@ impl Site {
         if state.armed.is_none() {
             return Ok(());
         }
-        Err(refused(
-            format!(
-                "`{command}` would apply the traffic again, and so end that it goes back by itself; nothing was touched. {}",
-                sentence(&describe_stage(state))
-            ),
-            "`bg confirm` or `bg flip --back` first",
-        ))
+        Err(Refusal::WouldDisarm { command: command.to_owned(), stage: describe_stage(state) }.into())
     }
 }

@@ -3,7 +3,7 @@
 use bluegreen_core::hex;
 use bluegreen_core::rollout::{Command, Event, Stage, State};
 
-use super::{Finished, Site, preflight::host_lines, refused, refused_here};
+use super::{Finished, Refusal, Site, preflight::host_lines};
 use crate::{
     edge::{
         balancer::{ConfFile, Look, Standing},
@@ -16,9 +16,8 @@ impl Site {
     pub(super) async fn sync(&self, hosts: &[String], dry_run: bool) -> Result<Finished, Outcome> {
         for host in hosts {
             if self.inventory.balancer(host).is_none() {
-                let known = self.world.balancers.names().join(", ");
-                let message = format!("there is no balancer `{host}` in the inventory; there are {known}");
-                return Err(Outcome { exit: Exit::Usage, message, hint: None });
+                let (host, known) = (host.clone(), self.world.balancers.names());
+                return Err(Refusal::NoSuchBalancer { host, known }.into());
             }
         }
         let mut state = self.peek(dry_run).await?;
@@ -74,19 +73,13 @@ impl Site {
         if let Some(open) = &state.open
             && !matches!(open.command, Command::Sync { .. })
         {
-            let message =
-                format!("`{}` was interrupted, so `sync` was refused. Nothing was touched", open.command.as_str());
-            return Err(refused_here(message, state));
+            return Err(Refusal::SyncInterrupted { open: open.command.as_str() }.at(state));
         }
         if state.digest.as_deref() == Some(self.inventory.digest().as_str()) {
             return Ok(());
         }
         if state.stage != Some(Stage::Balanced) {
-            return Err(refused(
-                "the inventory's hosts, upstreams, segments and canary key change only while the site is balanced. Nothing was \
-                 touched",
-                format!("take the change back for this rollout · then {}", ways_on(state)),
-            ));
+            return Err(Refusal::NotBalanced { ways: ways_on(state) }.into());
         }
         let now = host_lines(&self.inventory);
         let mut changed: Vec<String> =
@@ -95,23 +88,16 @@ impl Site {
         if changed.is_empty() {
             return Ok(());
         }
-        Err(refused(
-            format!(
-                "the inventory names other hosts than the site was set up with, which this version of bg cannot take over. Nothing was touched:\n  {}",
-                changed.join("\n  ")
-            ),
-            "take the change of hosts back",
-        ))
+        Err(Refusal::OtherHosts { changed }.into())
     }
 
     /// The balancers whose http.conf or server.conf is not what the inventory says; all, when it says something new.
     fn conf_differs(&self, state: &State, looks: &[&Look]) -> Result<Vec<String>, Outcome> {
-        let wrong = |error: bluegreen_core::nginx::conf::RenderError| Outcome::new(Exit::Usage, error.to_string());
-        let digest = conf_digest(&self.inventory, &self.world.templates).map_err(wrong)?;
+        let digest = conf_digest(&self.inventory, &self.world.templates).map_err(Refusal::from)?;
         if state.conf_digest.as_deref() != Some(digest.as_str()) {
             return Ok(looks.iter().map(|look| look.host.clone()).collect());
         }
-        let rendered = render_all(&self.inventory, &self.world.templates, state.revision).map_err(wrong)?;
+        let rendered = render_all(&self.inventory, &self.world.templates, state.revision).map_err(Refusal::from)?;
         let same = |file: &ConfFile, text: &str| matches!(file, ConfFile::Present { sha256, .. } if *sha256 == hex::sha256(text));
         let differs = looks.iter().filter(|look| {
             rendered

@@ -78,9 +78,10 @@ impl Stage {
 
             (Verb::Restore, Flipped | Restoring) => To(Balanced),
             (Verb::Restore, Balanced) => refused("both halves serve already"),
-            (Verb::Restore, Isolated | Staged | Canary) => {
-                refused("blue still carries traffic: `flip` first, or `abort`")
+            (Verb::Restore, Isolated) => {
+                refused("green is not healthy on the new release yet: `deploy` again or `abort`")
             }
+            (Verb::Restore, Staged | Canary) => refused("blue still carries traffic: `flip` first, or `abort`"),
 
             (Verb::Abort, Balanced) => refused("nothing is under way"),
             (Verb::Abort, _) => To(Balanced),

@@ -19,7 +19,7 @@ use crate::{
         world::{newer_copy, overtaken},
     },
     engine::{Failure, sentence},
-    site::{UNREADABLE_HOLD, by, follow, unread_hint},
+    site::{UNREADABLE_HOLD, by, follow},
 };
 
 /// Why no journal says where the site stands.
@@ -115,7 +115,7 @@ impl Journal {
 pub async fn read(store: &dyn Store, to: &JournalLocation, deadline: Deadline) -> Journal {
     let problem = |error: &OpenError| words::without_reassurance(&error.to_string()).to_owned();
     let unread = |queue, error: OpenError| {
-        Journal::blind(Blind::Unreadable, queue, problem(&error), unread_hint(&error).to_owned())
+        Journal::blind(Blind::Unreadable, queue, problem(&error), error.unread_hint().to_owned())
     };
     let (queue, bytes) = match deadline.bound(store.look()).await {
         Some(Ok(looked)) => looked,

@@ -190,8 +190,8 @@ impl Report {
             under_way: journal.queue.holder().map(ToString::to_string),
             journal: journal.problem.or_else(|| is_lost.then(|| lost.to_owned())),
             moved: journal.moved.as_ref().map(Gone::from),
-            inventory_differs: differs.map(|(why, _)| why),
-            inventory_then: differs.map(|(_, then)| then),
+            inventory_differs: differs.map(|other| other.as_str()),
+            inventory_then: differs.map(|other| other.hint()),
             recent: journal.recent,
         }
     }

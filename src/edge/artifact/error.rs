@@ -10,7 +10,7 @@ use super::tree::Problem;
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// Nothing is at the path.
-    #[error("there is no artifact at `{}`; nothing was sent to any host. Build it, or correct `artifact` in the inventory", .path.display())]
+    #[error("there is no artifact at `{}`; nothing was sent to any host", .path.display())]
     Missing {
         /// The path tried.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum ArtifactError {
         problem: Problem,
     },
     /// The archive is cut short or damaged.
-    #[error("the artifact `{}` is damaged: {detail}; nothing was sent to any host. Build it again", .path.display())]
+    #[error("the artifact `{}` is damaged: {detail}; nothing was sent to any host", .path.display())]
     Damaged {
         /// The artifact.
         path: PathBuf,
@@ -84,17 +84,5 @@ impl ArtifactError {
     /// Whether it is this machine's fault and not the artifact's.
     pub fn is_of_this_machine(&self) -> bool {
         matches!(self, ArtifactError::Temporary { .. })
-    }
-
-    /// What a person does next, where the message does not say it.
-    pub fn hint(&self) -> Option<String> {
-        let ArtifactError::Temporary { dir, source, .. } = self else { return None };
-        let dir = dir.display();
-        Some(match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                format!("make room in `{dir}`, or name a directory that has it with TMPDIR")
-            }
-            _ => format!("make `{dir}` a directory that you may write to, or name one with TMPDIR"),
-        })
     }
 }

@@ -1,6 +1,8 @@
 //! What can go wrong with a balancer, as values that the engine can tell apart.
 
-use crate::edge::host::HostError;
+use std::time::Duration;
+
+use crate::edge::host::{HostError, seconds};
 
 /// Something did not go as asked on one balancer.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub struct Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Kind {
     /// The inventory has no such balancer.
-    #[error("no balancer of the inventory has this name")]
+    #[error("no balancer of the inventory has this name, so nothing was asked of it")]
     Unknown,
     /// ssh or the connection: what stands on the balancer is not known.
     #[error("{0}")]
@@ -109,7 +111,7 @@ pub enum Kind {
         lines: Vec<String>,
     },
     /// The inventory's `reload` failed.
-    #[error("`{command}` failed: {}", .lines.join(" · "))]
+    #[error("`{command}` failed, so nginx goes on as before: {}", .lines.join(" · "))]
     ReloadFailed {
         /// The line as it was run.
         command: String,
@@ -118,7 +120,8 @@ pub enum Kind {
     },
     /// The reload was accepted but did not take effect within its bound.
     #[error(
-        "nginx did not take revision {revision} up within {waited_ms} ms: {what}. The earlier workers go on. {log}"
+        "nginx did not take revision {revision} up within {}: {what}. The earlier workers go on. {log}",
+        seconds(Duration::from_millis(*waited_ms))
     )]
     NotTakenUp {
         /// The revision that was waited for.
@@ -193,18 +196,6 @@ impl Error {
     /// Whether a tree that bg does not own stands in the way: every changing command refuses (exit 3).
     pub fn is_foreign(&self) -> bool {
         matches!(self.kind, Kind::Foreign { .. } | Kind::UnknownCurrent { .. })
-    }
-
-    /// What a person does next, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Host(error) => error.hint(),
-            Kind::Probe { .. } => {
-                let host = &self.host;
-                Some(format!("does nginx run on `{host}`, with bg's http.conf included? `bg check --hosts` says more"))
-            }
-            _ => None,
-        }
     }
 
     /// What happened, in words that follow the balancer's name where another message has named it.

@@ -50,13 +50,16 @@ pub enum HostError {
     #[error("`{host}`: no sudo right for `{name}`: {detail}")]
     NoSudo { host: String, name: &'static str, detail: String },
     /// The command cannot be sent: a NUL in it, or longer than a shell takes.
-    #[error("`{host}`: `{name}` cannot be sent: {detail}")]
+    #[error("`{host}`: `{name}` cannot be sent, so nothing was: {detail}")]
     Unsendable { host: String, name: &'static str, detail: String },
     /// What was to be sent to the command could not be read here.
-    #[error("`{host}`: the input of `{name}` could not be read: {detail}")]
+    #[error("`{host}`: what was to be sent to `{name}` could not be read on this machine: {detail}")]
     Input { host: String, name: &'static str, detail: String },
     /// The connection went away while the command ran: whether it did its work is unknown.
-    #[error("`{host}`: the connection was lost during `{name}`{}", quoted(tail))]
+    #[error(
+        "`{host}`: the connection was lost during `{name}`, and whether it did its work is not known{}",
+        quoted(tail)
+    )]
     Lost { host: String, name: &'static str, tail: String },
     /// The command reached its bound.
     #[error("`{host}`: `{name}` did not end within {} and {}{}", seconds(*after), ending(*ended), quoted(tail))]
@@ -136,36 +139,6 @@ impl HostError {
     /// Whether the command may have done its work, or a part of it, without bg having seen the end: only a probe can tell.
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::TimedOut { .. } | Self::Input { .. })
-    }
-
-    /// What a person does next, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        let host = self.host();
-        Some(match self {
-            Self::InvalidName { .. } => "host names hold letters, digits, `.`, `_`, `-` and `:`, and begin with none of the last two".into(),
-            Self::NameNotResolved { .. } => format!("try `ssh {host} true`; an alias belongs into ~/.ssh/config, or the file that `[ssh] config` names"),
-            Self::Unreachable { .. } | Self::ConnectTimedOut { .. } => format!("is it up, and its sshd? try `ssh {host} true`"),
-            Self::HostKeyUnknown { .. } => {
-                format!("compare the key once by hand with `ssh {host} true`, or fill known_hosts with `ssh-keyscan` over a network that you trust")
-            }
-            Self::HostKeyChanged { .. } => format!(
-                "do not go on before you know why: was `{host}` reinstalled, or does somebody stand in between? only then `ssh-keygen -R` the old key"
-            ),
-            Self::PermissionDenied { .. } => {
-                format!("is the right key in your ssh agent (`ssh-add -l`), and the right user in `[ssh] user`? try `ssh -o BatchMode=yes {host} true`")
-            }
-            Self::Dropped { .. } => "sshd's MaxStartups may be too low for a jump host that everything passes, or somebody floods it; try again".into(),
-            Self::Connect { .. } => format!("try `ssh -v {host} true`"),
-            Self::NoSession { .. } => "sshd's MaxSessions must be at least 10 (its default)".into(),
-            Self::NotRun { .. } => format!("the login user on `{host}` needs a POSIX shell, and no forced command for this key"),
-            Self::NoSudo { .. } => {
-                format!("the login user on `{host}` needs a NOPASSWD rule in sudoers; `ssh {host} sudo -n true` shows when it has one")
-            }
-            Self::Lost { .. } => format!("is it up? try `ssh {host} true`"),
-            Self::TimedOut { ended: false, .. } => format!("look for the command on `{host}`, and end it, before anything else is done there"),
-            Self::Forward { .. } => "sshd's AllowTcpForwarding must permit it".into(),
-            _ => return None,
-        })
     }
 }
 

@@ -121,17 +121,6 @@ impl OpenJournal {
         }
         Ok(OpenJournal { store, state, end, by, warning })
     }
-
-    fn failed(&self, why: &str, hint: &str) -> JournalError {
-        JournalError {
-            message: format!(
-                "the journal `{}` could not be appended to: {why}. What it holds is unchanged, and nothing more was done",
-                self.store.name()
-            ),
-            hint: hint.to_owned(),
-            is_unknown: false,
-        }
-    }
 }
 
 #[async_trait(?Send)]
@@ -149,24 +138,37 @@ impl Journal for OpenJournal {
             events,
         };
         let mut next = self.state.clone();
-        next.apply(&entry)
-            .map_err(|error| self.failed(&error.to_string(), "report that: it is an error of bg's own"))?;
+        next.apply(&entry).map_err(|error| {
+            not_appended(&self.store.name(), &error.to_string(), "report that: it is an error of bg's own")
+        })?;
         match self.store.append(self.end, &encode(&entry)).await {
             Ok(end) => {
                 self.end = end;
                 self.state = next;
                 Ok(())
             }
-            Err(error) => {
-                let hint = error.hint().to_owned();
-                Err(match error {
-                    StoreError::Unknown(message) => JournalError { message, hint, is_unknown: true },
-                    StoreError::Lost(message) => JournalError { message, hint, is_unknown: false },
-                    StoreError::Failed(why) | StoreError::Mendable { why, .. } | StoreError::Conflict(why) => {
-                        self.failed(&why, &hint)
-                    }
-                })
+            Err(error) => Err(error.in_append(&self.store.name())),
+        }
+    }
+}
+
+impl StoreError {
+    /// The same of an append to the journal of that name.
+    pub fn in_append(self, name: &str) -> JournalError {
+        let hint = self.hint();
+        match self {
+            StoreError::Unknown(message) => JournalError { message, hint: hint.to_owned(), is_unknown: true },
+            StoreError::Lost(message) => JournalError { message, hint: hint.to_owned(), is_unknown: false },
+            StoreError::Failed(why) | StoreError::Mendable { why, .. } | StoreError::Conflict(why) => {
+                not_appended(name, &why, hint)
             }
         }
     }
+}
+
+fn not_appended(name: &str, why: &str, hint: &str) -> JournalError {
+    let message = format!(
+        "the journal `{name}` could not be appended to: {why}. What it holds is unchanged, and nothing more was done"
+    );
+    JournalError { message, hint: hint.to_owned(), is_unknown: false }
 }

@@ -60,30 +60,9 @@ pub enum Mend {
     Members,
 }
 
-impl Mend {
-    fn as_str(self) -> &'static str {
-        match self {
-            Mend::Room => "make room on that disk",
-            Mend::RoomInEtcd => "make room in etcd (compact and defragment it, then `etcdctl alarm disarm`)",
-            Mend::Rights => "let the user that works there read and write it",
-            Mend::Host => "bring that host back, or the way to it",
-            Mend::Members => "bring etcd's members back, or the way to them: more than half must answer",
-        }
-    }
-}
+impl Mend {}
 
 impl StoreError {
-    /// What to do about it, to be followed by what then.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            StoreError::Failed(_) => "mend that",
-            StoreError::Mendable { mend, .. } => mend.as_str(),
-            StoreError::Unknown(_) => "see to where the journal is",
-            StoreError::Conflict(_) => "see that nothing but bg writes there, and bring the journal back if it is gone",
-            StoreError::Lost(_) => "see who is at work",
-        }
-    }
-
     /// A failure of this machine's or that host's system, with what it said.
     pub fn of_system(why: String, said: &str) -> StoreError {
         let says = |words: &[&str]| words.iter().any(|word| said.contains(word));

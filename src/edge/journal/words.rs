@@ -57,7 +57,10 @@ pub fn hold(hold: &Hold) -> String {
         (Some(_), Some(why)) if hold.is_unreadable() => {
             format!("the journal is held, by hand or as an unfinished copy of another one: {why}")
         }
-        (Some(from), _) => format!("this journal is an unfinished copy of {}, begun {by}", place(from, &hold.by)),
+        (Some(from), _) => {
+            let by = by.replacen(" since ", " at ", 1);
+            format!("this journal is an unfinished copy of {}, begun {by}", place(from, &hold.by))
+        }
         (None, Some(why)) => format!("the site is held by hand {by}: {why}"),
         (None, None) => format!("the site is held by hand {by}, without a reason given"),
     }

@@ -25,7 +25,9 @@ pub enum What {
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The server belongs to another journal.
-    #[error("this server belongs to the journal {journal} (step {epoch}), not to this one; nothing was changed there")]
+    #[error(
+        "this server belongs to the journal `{journal}` (step {epoch}), not to this one; nothing was changed there"
+    )]
     Foreign {
         /// The journal's id.
         journal: String,
@@ -58,7 +60,7 @@ pub enum What {
         tool: String,
     },
     /// Too little room, by what the host says.
-    #[error("too little room for the release: {needed} bytes are needed and {free} are free; nothing was sent")]
+    #[error("too little room for the release: {} are needed and {} are free; nothing was sent", size(*.needed), size(*.free))]
     NoRoom {
         /// Bytes for the archive and what it unpacks to.
         needed: u64,
@@ -104,7 +106,7 @@ pub enum What {
         tail: String,
     },
     /// The unit keeps crashing.
-    #[error("its service is {how} after the restart{}", quoted(tail))]
+    #[error("its service does not stay up after the restart, it is {how}{}", quoted(tail))]
     Crashed {
         /// `failed` or `restarting`.
         how: String,
@@ -158,31 +160,6 @@ impl ServerError {
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(&self.what, What::Host(error) if error.is_outcome_unknown())
     }
-
-    /// What a person does next, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        let (host, root) = (&self.host, &self.root);
-        Some(match &self.what {
-            What::Host(error) => return error.hint(),
-            What::Artifact(error) => return error.hint(),
-            What::Foreign { journal, .. } => format!(
-                "use the journal {journal}; or, if that journal is gone for good, look at what runs on `{host}` and remove `{root}/.bg/fence` and `{root}/.bg/marker` there"
-            ),
-            What::DamagedFence => {
-                format!("look at what runs on `{host}`, then remove `{root}/.bg/fence` there")
-            }
-            What::Busy => format!("a command started earlier may still run on `{host}`; try again when it has ended"),
-            What::MissingTool { tool } => format!("install `{tool}` on `{host}`"),
-            What::NoRoom { .. } | What::DiskFull { .. } => {
-                format!("make room on `{host}` (old releases stand in `{root}/releases`), or lower `keep`")
-            }
-            What::Occupied => format!("move the directory in `{root}/releases` on `{host}` away"),
-            What::CurrentIsNoLink => format!("move `{root}/current` on `{host}` away"),
-            What::CommandSlow { .. } => format!("its whole output is in `{root}/.bg/output` on `{host}`"),
-            What::CommandFailed { .. } => format!("its whole output is in `{root}/.bg/output` on `{host}`"),
-            _ => return None,
-        })
-    }
 }
 
 impl What {
@@ -193,6 +170,16 @@ impl What {
             what => format!("`{host}`, `{root}`: {what}"),
         }
     }
+}
+
+/// Bytes as people say them: `1.0 MiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let (mut amount, mut unit) = (bytes as f64 / 1024.0, 0);
+    while amount >= 1024.0 && unit + 1 < UNITS.len() {
+        (amount, unit) = (amount / 1024.0, unit + 1);
+    }
+    format!("{amount:.1} {}", UNITS[unit])
 }
 
 /// What a host said, in lines of its own, indented.

@@ -156,7 +156,7 @@ impl Live {
         let made = made.map_err(|error| Failure {
             effect: Effect::Unhealthy,
             message: error.to_string(),
-            hint: error.hint(),
+            hint: Some(error.hint()),
         })?;
         if &made.sha256 != sha256 {
             let message = format!(

@@ -82,7 +82,7 @@ fn an_artifact_that_is_missing_damaged_or_leaves_its_directory_touches_nothing()
     let bytes = fs::read(&whole).unwrap();
     fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();
     let said = bg(&site, &format!("deploy --release v2 --artifact web={}", whole.display()), 2);
-    says(&said, &["is damaged", "nothing was sent to any host", "Build it again"]);
+    says(&said, &["is damaged", "nothing was sent to any host", "build it again"]);
 
     assert_eq!(fs::read(journal_file(&site)).unwrap(), journal);
     let after: Vec<String> = site.places().iter().flat_map(|place| everything(&place.root)).collect();

@@ -259,7 +259,7 @@ impl Store for EtcdStore {
             Ok(answer) => self.why_not(&answer, line, &ticket, made)?,
             Err(error) if error.is_unknown => {
                 return Err(StoreError::Unknown(format!(
-                    "whether the last record reached the journal is not known: {}",
+                    "whether the last record reached the journal is not known: {}. Nothing more was done",
                     error.why
                 )));
             }
