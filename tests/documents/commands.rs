@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use super::{blocks, documents, quoted};
+use super::{blocks, documents, folder, fs, quoted};
 
 const BG: &str = env!("CARGO_BIN_EXE_bg");
 
@@ -121,5 +121,25 @@ fn every_help_has_two_sentences_an_example_and_its_exit_codes() {
             let said = String::from_utf8_lossy(&ran.stderr).into_owned();
             assert!(ran.status.success() || said.starts_with("error: there is no inventory"), "{example}: {said}");
         }
+    }
+}
+
+/// What `check --hosts` asks about is what the tutorial allows.
+#[test]
+fn the_sudo_rules_are_those_that_are_checked() {
+    let tutorial = fs::read_to_string(folder("docs/tutorial.md")).unwrap();
+    let rules = blocks(&tutorial, "sudoers").concat();
+    let asked = fs::read_to_string(folder("src/edge/check/ready.sh")).unwrap();
+    let mut compared = 0;
+    for line in asked.lines().filter_map(|line| line.trim().strip_prefix("may ")) {
+        let names = line.replace("$(id -un)", "deploy").replace("$(id -gn)", "deploy").replace('"', "");
+        let command = names.replace("${dir%/*}", "/etc/nginx/bg").replace("$dir", "/etc/nginx/bg/shop");
+        assert!(rules.contains(&format!("/usr/bin/{command}")), "{command}");
+        compared += 1;
+    }
+    assert!(compared >= 7, "{compared}");
+    let user = rules.lines().last().unwrap();
+    for alias in rules.lines().filter_map(|line| line.strip_prefix("Cmnd_Alias ")?.split(' ').next()) {
+        assert!(user.contains(alias), "{alias}");
     }
 }
