@@ -183,9 +183,9 @@ impl Ansible {
         write(
             "play.yml",
             "- hosts: all\n  gather_facts: false\n  tasks:\n\
-             \x20   - file: path=ansible/releases/{{ run }} state=directory\n\
-             \x20   - unarchive: src=tree.tar.gz dest=ansible/releases/{{ run }}\n\
-             \x20   - file: src=releases/{{ run }} dest=ansible/current state=link\n\
+             \x20   - file: path=~/ansible/releases/{{ run }} state=directory\n\
+             \x20   - unarchive: src=tree.tar.gz dest=~/ansible/releases/{{ run }}\n\
+             \x20   - file: src=releases/{{ run }} dest=~/ansible/current state=link\n\
              \x20   - command: 'true'\n",
         )?;
         let mut tar = Command::new("tar");

@@ -83,8 +83,9 @@ impl Backend {
              events {{ worker_connections 2000; }}\nhttp {{\n  access_log off;\n  keepalive_requests 1000000;\n  \
              client_body_temp_path {path};\n  proxy_temp_path {path};\n  fastcgi_temp_path {path};\n  \
              uwsgi_temp_path {path};\n  scgi_temp_path {path};\n  server {{\n{listen}    \
-             location / {{ return 200 \"{}\"; }}\n  }}\n}}\n",
-            "x".repeat(BODY_BYTES)
+             set $half \"{}\";\n    location / {{ return 200 \"$half$half\"; }}\n  }}\n}}\n",
+            // No word of a configuration may be longer than 4,095 bytes.
+            "x".repeat(BODY_BYTES / 2)
         );
         let conf = dir.join("nginx.conf");
         fs::write(&conf, text).map_err(|source| Error::Io {
@@ -140,7 +141,10 @@ pub fn throughput(rounds: usize) -> Result<Vec<Row>> {
     let balanced = against(rounds, through, plain)?;
     drop(backend);
     hosts.iter().try_for_each(|host| site.start_app(host, "v1", &bg_playground::Behaviour::default()))?;
+    // A deploy refuses while traffic could pass bg by, as it does in the plain server block.
+    site.wire()?;
     took(site.bg(["deploy", "--release", "v2", "--canary", "mobile=10%"])?)?;
+    let plain = add_plain(&mut site)?;
     let backend = stub(&site)?;
     let canary = against(rounds, through, plain)?;
     drop(backend);
