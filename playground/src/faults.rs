@@ -108,7 +108,7 @@ impl Playground {
     }
 
     /// Restarts the application that `current` points to, as bg's `restart` does.
-    pub(crate) fn restart_app(&self, host: &str) -> Result<()> {
+    pub fn restart_app(&self, host: &str) -> Result<()> {
         let place = self.place(host);
         let line = format!(
             "{} restart --root {} --pool {} --half {} --port {}",

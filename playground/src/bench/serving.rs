@@ -140,7 +140,7 @@ pub fn throughput(rounds: usize) -> Result<Vec<Row>> {
     let backend = stub(&site)?;
     let balanced = against(rounds, through, plain)?;
     drop(backend);
-    hosts.iter().try_for_each(|host| site.start_app(host, "v1", &bg_playground::Behaviour::default()))?;
+    hosts.iter().try_for_each(|host| site.restart_app(host))?;
     // A deploy refuses while traffic could pass bg by, as it does in the plain server block.
     site.wire()?;
     took(site.bg(["deploy", "--release", "v2", "--canary", "mobile=10%"])?)?;
