@@ -114,12 +114,14 @@ impl Site {
                 None => dirs.push((&balancer.dir, vec![&balancer.host])),
             }
         }
+        let several = dirs.len() > 1;
         for (dir, on) in dirs {
             text.push_str(&format!("on {}:\n  in http {{ … }}:\n    include {dir}/http.conf;\n", on.join(", ")));
             text.push_str(&format!(
                 "  as the first line of every server {{ … }} of this site:\n    include {dir}/server.conf;\n"
             ));
         }
+        text.push_str(if several { "on each of them:\n" } else { "" });
         text.push_str("  in each location, for its pool:\n");
         for pool in &self.inventory.pools {
             let site = &self.inventory.site;
