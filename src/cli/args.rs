@@ -130,7 +130,7 @@ pub enum Cmd {
     /// Create the balancers' files and install a first release on both halves.
     ///
     /// Works before nginx includes those files, and then prints the lines to add; run again, it goes on where it stopped.
-    #[command(after_help = turn("bg setup --release 1.0", exits::CHANGE))]
+    #[command(after_help = turn("bg setup --release 1.0", exits::SETUP))]
     Setup {
         /// The first release
         #[command(flatten)]
@@ -141,7 +141,7 @@ pub enum Cmd {
     },
     /// Show where the site stands, and which commands make sense next.
     ///
-    /// Shows what serves what, by asking every host; only reads, so it can be run at any time, also beside another command.
+    /// Asks every host what it runs and whether it is healthy; only reads, so it can be run at any time, also beside another command.
     #[command(after_help = end("bg status --watch", exits::STATUS))]
     Status {
         /// Draw it again every two seconds, until Ctrl-C
@@ -163,7 +163,7 @@ pub enum Cmd {
         /// Then send this share of a segment's clients to green
         #[arg(long, value_name = "SEGMENT=PERCENT", num_args = 1.., action = ArgAction::Append)]
         canary: Vec<String>,
-        /// Every balancer takes the canary back by itself after this time, unless `bg confirm` comes before
+        /// Unless `bg confirm` comes before, every balancer takes the canary back after this time
         #[arg(long, value_name = "DURATION")]
         revert_after: Option<String>,
         /// As everywhere
@@ -181,7 +181,7 @@ pub enum Cmd {
         /// Shares, or `off`
         #[arg(required = true, value_name = "SEGMENT=PERCENT|off")]
         shares: Vec<String>,
-        /// Every balancer goes back by itself after this time, unless `bg confirm` comes before
+        /// Unless `bg confirm` comes before, every balancer goes back by itself after this time
         #[arg(long, value_name = "DURATION")]
         revert_after: Option<String>,
         /// As everywhere
@@ -196,7 +196,7 @@ pub enum Cmd {
         /// Back to blue
         #[arg(long)]
         back: bool,
-        /// Every balancer goes back by itself after this time, unless `bg confirm` comes before
+        /// Unless `bg confirm` comes before, every balancer goes back by itself after this time
         #[arg(long, value_name = "DURATION")]
         revert_after: Option<String>,
         /// As everywhere
@@ -206,7 +206,7 @@ pub enum Cmd {
     /// Keep a shift that was made with --revert-after.
     ///
     /// Until then every balancer goes back to the earlier traffic by itself when its time is up, also when this machine is gone.
-    #[command(after_help = turn("bg confirm", exits::CHANGE))]
+    #[command(after_help = turn("bg confirm", exits::CONFIRM))]
     Confirm {
         /// As everywhere
         #[command(flatten)]
@@ -224,7 +224,7 @@ pub enum Cmd {
     /// Undo the rollout under way: balanced again, on the old release.
     ///
     /// Works from every stage, and after anything was interrupted.
-    #[command(after_help = turn("bg abort", exits::CHANGE))]
+    #[command(after_help = turn("bg abort", exits::ABORT))]
     Abort {
         /// As everywhere
         #[command(flatten)]

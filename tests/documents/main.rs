@@ -125,6 +125,25 @@ fn what_operations_quotes_is_what_the_program_says() {
     assert_eq!(missing, Vec::<&str>::new(), "the program says no such thing");
 }
 
+/// What stands between the values of a hint: `looks there`, `brings its traffic tree back first`.
+#[test]
+fn the_hints_that_operations_and_the_tutorial_show_are_the_program_s() {
+    let sources = sources();
+    let mut seen = 0;
+    for name in ["docs/operations.md", "docs/tutorial.md"] {
+        let text = fs::read_to_string(folder(name)).unwrap();
+        let shown = blocks(&text, "console").concat();
+        for hint in shown.lines().filter_map(|line| line.strip_prefix("hint: ")) {
+            let words = hint.split('`').step_by(2).flat_map(|words| words.split(" · "));
+            for words in words.map(|words| words.trim_matches([' ', ';', '…'])).filter(|words| !words.is_empty()) {
+                assert!(sources.contains(words), "{name}: `{words}` of {hint}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+}
+
 #[test]
 fn operations_has_every_exit_code_and_no_other() {
     let text = fs::read_to_string(folder("docs/operations.md")).unwrap();
@@ -148,4 +167,23 @@ fn every_command_that_operations_names_exists() {
         let ran = command.args(words.split_whitespace()).arg("--help").output().unwrap();
         assert!(ran.status.success(), "`bg {words}`: {}", String::from_utf8_lossy(&ran.stderr));
     }
+}
+
+/// Without the comments and line breaks that the text has of its own.
+fn directives(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_decision_that_is_shown_is_the_one_that_is_rendered() {
+    use bluegreen_core::{
+        inventory::{EXAMPLE, parse},
+        nginx::conf::{Templates, render},
+    };
+    let site = parse("production", "example.toml", EXAMPLE).unwrap();
+    let conf = render(&site, &site.balancers[0], 1, &Templates::default()).unwrap();
+    let text = fs::read_to_string(folder("docs/nginx.md")).unwrap();
+    let shown = blocks(&text, "nginx").into_iter().find(|block| block.starts_with("set ")).unwrap();
+    assert!(directives(&conf.server).contains(&directives(&shown)), "{}", conf.server);
 }

@@ -10,6 +10,28 @@ pub const CHANGE: &[(&str, &str)] = &[
     ("5", "open: `bg resume` finishes it, `bg abort` undoes it"),
     ("130", "Ctrl-C: the step under way was finished; open, unless it was the last"),
 ];
+/// Of `setup`, which `abort` cannot undo: there is nothing before it.
+pub const SETUP: &[(&str, &str)] = &[
+    CHANGE[0],
+    CHANGE[1],
+    CHANGE[2],
+    CHANGE[3],
+    ("4", "the release is not healthy on a server"),
+    ("5", "open: `bg setup` again, or `bg resume`, finishes it"),
+    CHANGE[6],
+];
+/// Of `confirm`.
+pub const CONFIRM: &[(&str, &str)] = &[
+    ("0", "done: the traffic stays"),
+    ("1", "too late: the traffic went back by itself"),
+    CHANGE[2],
+    CHANGE[3],
+    ("5", "not every balancer could be told, or one went back: `bg status`"),
+    CHANGE[6],
+];
+/// Of `abort`.
+pub const ABORT: &[(&str, &str)] =
+    &[CHANGE[0], CHANGE[1], CHANGE[2], CHANGE[3], ("5", "open: `bg abort` again, or `bg resume`, goes on"), CHANGE[6]];
 /// Of `init`.
 pub const INIT: &[(&str, &str)] = &[("0", "done"), ("1", "a file could not be written"), ("2", "usage wrong")];
 /// Of `check`.
