@@ -132,7 +132,7 @@ fn the_hints_that_operations_and_the_tutorial_show_are_the_program_s() {
     let mut seen = 0;
     for name in ["docs/operations.md", "docs/tutorial.md"] {
         let text = fs::read_to_string(folder(name)).unwrap();
-        let shown = blocks(&text, "console").concat();
+        let shown = blocks(&text, "console").join("\n");
         for hint in shown.lines().filter_map(|line| line.strip_prefix("hint: ")) {
             let words = hint.split('`').step_by(2).flat_map(|words| words.split(" · "));
             for words in words.map(|words| words.trim_matches([' ', ';', '…'])).filter(|words| !words.is_empty()) {
