@@ -38,7 +38,8 @@ pub fn cut_painted(text: &str, width: usize, more: &str) -> String {
         used += wide;
         if used > width {
             cut.truncate(short.unwrap_or(0));
-            let reset = if cut.contains('\x1b') { "\x1b[0m" } else { "" };
+            let is_open = cut.rfind("\x1b[").is_some_and(|at| !cut[at..].starts_with("\x1b[0m"));
+            let reset = if is_open { "\x1b[0m" } else { "" };
             return format!("{cut}{}{reset}", head(more, width));
         }
         cut.push(char);
@@ -234,7 +235,7 @@ mod tests {
     fn styles_take_no_room_and_end_where_the_text_is_cut() {
         let text = "\x1b[1mbold\x1b[0m and 服务器";
         assert_eq!(cut_painted(text, 15, "…"), text);
-        assert_eq!(cut_painted(text, 14, "…"), "\x1b[1mbold\x1b[0m and 服务…\x1b[0m");
+        assert_eq!(cut_painted(text, 14, "…"), "\x1b[1mbold\x1b[0m and 服务…");
         assert_eq!(cut_painted(text, 3, "…"), "\x1b[1mbo…\x1b[0m");
         assert_eq!(cut_painted("plain", 4, "..."), "p...");
     }

@@ -90,7 +90,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 impl Screen {
     /// From the command line and the terminal.
     pub fn new(called: &'static str, global: &Global) -> Screen {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is = |name: &str, what: fn(&str) -> bool| std::env::var(name).is_ok_and(|value| what(&value));
+        let plain = is("NO_COLOR", |value| !value.is_empty()) || is("TERM", |value| value == "dumb");
         let color = |terminal: bool| match global.color {
             ColorWhen::Always => true,
             ColorWhen::Never => false,

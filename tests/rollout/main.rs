@@ -14,6 +14,7 @@ mod lock;
 mod operators;
 mod proof;
 mod revert;
+mod screen;
 mod servers;
 mod shared;
 mod table;

@@ -20,7 +20,7 @@ use std::{
 
 use bluegreen_core::inventory::Inventory;
 use futures::FutureExt as _;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, timeout},
@@ -38,7 +38,7 @@ use super::{
     Context, Ended,
     error::CliError,
     locate::Located,
-    remote::{hosts, listen, runtime},
+    remote::{listen, runtime},
     screen::Screen,
     terminal,
 };
@@ -65,9 +65,9 @@ pub fn run(context: &Context, watch: bool, within: Duration) -> Result<Ended, Cl
     let located = context.inventory()?;
     runtime()?.block_on(async {
         let connect = CONNECT.max(within / 4);
-        let hosts = hosts(&located, connect);
-        let settings = ssh_settings(&located.inventory, &located.base);
-        let store = located.store(SshSettings { connect_timeout: connect, ..settings });
+        let settings = SshSettings { connect_timeout: connect, ..ssh_settings(&located.inventory, &located.base) };
+        let hosts = Hosts::impatient(settings.clone(), within / 4);
+        let store = located.store(settings);
         let mut stop = listen()?;
         let site = Site {
             located: &located,
@@ -80,6 +80,10 @@ pub fn run(context: &Context, watch: bool, within: Duration) -> Result<Ended, Cl
             () = stop.asked() => None,
         };
         let _hangs = timeout(LEAVE, async { tokio::join!(hosts.close(), store.leave()) }).await;
+        if watch && context.screen.redraws {
+            // What the terminal has written there, `^C`, gives way to the prompt.
+            context.screen.draw("\r\x1b[J");
+        }
         Ok(Ended::Said(match looked {
             Some(exit) => exit,
             // It is how a watch ends.
@@ -199,8 +203,11 @@ fn redraw(report: &Report, screen: Screen, is_first: bool) -> bool {
     let size = terminal::size().unwrap_or(terminal::USUAL);
     let screen = Screen { width: size.width, ..screen };
     let mut drawn = if is_first { "\x1b[2J\x1b[H" } else { "\x1b[H" }.to_owned();
-    // The last row is the cursor's.
-    for line in text::render_within(report, screen, &TimeZone::system(), size.height.saturating_sub(1)) {
+    let now = Timestamp::now().to_zoned(TimeZone::system()).strftime("%H:%M:%S");
+    let foot = screen.paint_out(&format!("{now} {} every 2 s, until Ctrl-C", screen.glyphs.dot), "2");
+    // One row is the foot's, and the last one the cursor's.
+    let lines = text::render_within(report, screen, &TimeZone::system(), size.height.saturating_sub(3));
+    for line in lines.into_iter().chain([String::new(), foot]) {
         drawn.push_str(&line);
         drawn.push_str("\x1b[K\r\n");
     }

@@ -11,6 +11,7 @@ mod session;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct Hosts {
 struct Shared {
     settings: SshSettings,
     connecting: Semaphore,
+    /// How long an attempt is one of those.
+    counts_for: Duration,
     hosts: Mutex<HashMap<String, Host>>,
     directory: OnceLock<Arc<Directory>>,
 }
@@ -115,8 +118,14 @@ pub struct Line {
 impl Hosts {
     /// No connection is made yet.
     pub fn new(settings: SshSettings) -> Self {
-        let connecting = Semaphore::new(MAX_CONNECTING);
-        Self { shared: Arc::new(Shared { settings, connecting, hosts: Mutex::default(), directory: OnceLock::new() }) }
+        Self::impatient(settings, Duration::MAX)
+    }
+
+    /// The same; an attempt to connect that takes longer than `counts_for` is no more one of those few that are opened at once:
+    /// for whoever must not wait for hosts that hang.
+    pub fn impatient(settings: SshSettings, counts_for: Duration) -> Self {
+        let (connecting, directory) = (Semaphore::new(MAX_CONNECTING), OnceLock::new());
+        Self { shared: Arc::new(Shared { settings, connecting, counts_for, hosts: Mutex::default(), directory }) }
     }
 
     /// The host that ssh knows as `name`. The same name gives the same connection.
@@ -203,8 +212,15 @@ impl Shared {
             let socket = directory.socket('m');
             let started = {
                 // Never closed, and every holder is bounded.
-                let _permit = self.connecting.acquire().await;
-                Master::start(host, &self.settings, &socket).await
+                let permit = self.connecting.acquire().await;
+                let mut start = pin!(Master::start(host, &self.settings, &socket));
+                match timeout(self.counts_for, &mut start).await {
+                    Ok(started) => started,
+                    Err(_) => {
+                        drop(permit);
+                        start.await
+                    }
+                }
             };
             match started {
                 Ok(master) => return Ok(Connection::new(host.to_owned(), master, socket, directory)),

@@ -21,32 +21,37 @@ use crate::{
 const SHOWN: usize = 12;
 
 /// How much is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Amount {
-    /// Everything.
-    All,
+#[derive(Debug, Clone, Copy)]
+struct Amount {
     /// Hosts that are as they should be are only counted.
-    Counted,
-    /// And of the last hour the last few changes are shown.
-    Recent,
-    /// And the next commands stand in one line, the last hour is left out.
-    Short,
+    is_counted: bool,
+    /// The next commands stand in one line.
+    is_short: bool,
+    /// So many changes of the last hour.
+    recent: usize,
 }
 
-/// Changes of the last hour where there is little room.
-const FEW: usize = 3;
+/// Everything.
+const ALL: Amount = Amount { is_counted: false, is_short: false, recent: SHOWN };
 
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
-    lines(report, screen, zone, Amount::All).join("\n")
+    // What is too wide is folded by the terminal, not cut.
+    let screen = Screen { redraws: false, ..screen };
+    lines(report, screen, zone, ALL).join("\n")
 }
 
 /// As many lines as `height` has room for, none wider than the terminal: less is said of what is well, and then it is cut.
 pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: usize) -> Vec<String> {
-    let amounts = [Amount::All, Amount::Counted, Amount::Recent, Amount::Short];
-    let mut said = amounts.into_iter().map(|amount| lines(report, screen, zone, amount));
-    let mut shown =
-        said.find(|lines| lines.len() <= height).unwrap_or_else(|| lines(report, screen, zone, Amount::Short));
+    let screen = Screen { redraws: true, ..screen };
+    // Every host by its name is worth more than a word on each command, and that more than what changed.
+    let ways = [(false, false), (false, true), (true, false), (true, true)];
+    let amounts = ways.into_iter().flat_map(|(is_counted, is_short)| {
+        (0..=SHOWN).rev().map(move |recent| Amount { is_counted, is_short, recent })
+    });
+    let least = Amount { is_counted: true, is_short: true, recent: 0 };
+    let mut said = amounts.map(|amount| lines(report, screen, zone, amount));
+    let mut shown = said.find(|lines| lines.len() <= height).unwrap_or_else(|| lines(report, screen, zone, least));
     if shown.len() > height {
         let more = shown.len() - height.saturating_sub(1);
         shown.truncate(height.saturating_sub(1));
@@ -57,17 +62,13 @@ pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: u
 }
 
 fn lines(report: &Report, screen: Screen, zone: &TimeZone, amount: Amount) -> Vec<String> {
-    let is_short = amount != Amount::All;
-    let (next, recent) = match amount {
-        Amount::All | Amount::Counted => (next(report, screen), recent(report, screen, zone, SHOWN)),
-        Amount::Recent => (next(report, screen), recent(report, screen, zone, FEW)),
-        Amount::Short => (next_short(report, screen), Vec::new()),
-    };
+    let next = if amount.is_short { next_short(report, screen) } else { next(report, screen) };
+    let recent = recent(report, screen, zone, amount.recent);
     let blocks = [
         notice(report, screen),
         head(report, screen),
-        tables::pools(report, screen, is_short),
-        tables::balancers(report, screen, is_short),
+        tables::pools(report, screen, amount.is_counted),
+        tables::balancers(report, screen, amount.is_counted),
         open(report, screen, zone),
         next,
         recent,
@@ -201,9 +202,10 @@ fn next(report: &Report, screen: Screen) -> Vec<String> {
     if words.is_empty() {
         return Vec::new();
     }
+    let width = words.iter().map(|(word, _)| word.len() + 2).max().unwrap_or(0).max(14);
     let line = |(word, about): (String, &str)| {
         // Painted without the blanks that follow, and the name where it can be replaced by the one that was called.
-        let gap = " ".repeat(14usize.saturating_sub(word.len()));
+        let gap = " ".repeat(width - word.len());
         match screen.color {
             true => format!("  {}{gap}{about}", screen.paint_out(&format!("{} {word}", screen.called), "1")),
             false => format!("  bg {word}{gap}{about}"),
@@ -250,7 +252,7 @@ fn about(word: &str, stage: Option<Stage>, interrupted: bool) -> &'static str {
 
 /// The last `most` changes of the last hour.
 fn recent(report: &Report, screen: Screen, zone: &TimeZone, most: usize) -> Vec<String> {
-    if report.recent.is_empty() {
+    if report.recent.is_empty() || most == 0 {
         return Vec::new();
     }
     let earlier = report.recent.len().saturating_sub(most);
@@ -276,9 +278,4 @@ fn and_before(changes: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn one_change_is_not_told_as_several() {
-        assert_eq!([0, 1, 2].map(super::and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
-    }
-}
+mod tests;

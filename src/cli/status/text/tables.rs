@@ -2,13 +2,15 @@
 
 use super::{super::report::Report, wrapped};
 use crate::cli::{
-    measure::{columns, padded},
+    measure::{columns, cut, one_line, padded},
     screen::Screen,
     status::seen::PlaceSeen,
 };
 
 /// From this width on a short note stands beside its row.
 const WIDE: usize = 100;
+/// No column gives way below this.
+const LEAST: usize = 8;
 /// What is not known.
 const UNKNOWN: &str = "unknown";
 
@@ -29,8 +31,8 @@ fn plain(text: &str) -> Cell {
     Cell(text.to_owned(), "")
 }
 
-/// The servers. `is_short`: those of a half that are as they should be are counted and not named.
-pub fn pools(report: &Report, screen: Screen, is_short: bool) -> Vec<String> {
+/// The servers. `is_counted`: those of a half that are as they should be are counted and not named.
+pub fn pools(report: &Report, screen: Screen, is_counted: bool) -> Vec<String> {
     let mut rows = vec![Row { cells: ["pool", "half", "host", "release", "health"].map(plain), note: String::new() }];
     for (name, pool) in &report.pools {
         for (half, places, release) in
@@ -43,7 +45,7 @@ pub fn pools(report: &Report, screen: Screen, is_short: bool) -> Vec<String> {
                     && place.release == *release
             };
             let fine: Vec<&PlaceSeen> = places.iter().filter(is_fine).collect();
-            let folded = is_short && fine.len() > 1;
+            let folded = is_counted && fine.len() > 1;
             let row = |host: &str, place: &PlaceSeen| {
                 let release = match &place.release {
                     Some(release) => plain(release),
@@ -59,7 +61,7 @@ pub fn pools(report: &Report, screen: Screen, is_short: bool) -> Vec<String> {
             rows.extend(each.map(|place| row(&place.host, place)));
         }
     }
-    table(&rows, screen)
+    table(&rows, screen, is_counted)
 }
 
 fn health(place: &PlaceSeen) -> Cell {
@@ -70,11 +72,11 @@ fn health(place: &PlaceSeen) -> Cell {
     }
 }
 
-/// The balancers, `is_short` as above.
-pub fn balancers(report: &Report, screen: Screen, is_short: bool) -> Vec<String> {
+/// The balancers, `is_counted` as above.
+pub fn balancers(report: &Report, screen: Screen, is_counted: bool) -> Vec<String> {
     let mut rows = vec![Row { cells: ["balancer", "generation", "in sync"].map(plain), note: String::new() }];
     let fine: Vec<_> = report.balancers.iter().filter(|b| b.in_sync == Some(true) && b.note.is_none()).collect();
-    let folded = is_short && fine.len() > 1;
+    let folded = is_counted && fine.len() > 1;
     if folded {
         let many = plain(&format!("{} balancers", fine.len()));
         let first = fine[0].generation.filter(|n| fine.iter().all(|balancer| balancer.generation == Some(*n)));
@@ -92,22 +94,29 @@ pub fn balancers(report: &Report, screen: Screen, is_short: bool) -> Vec<String>
         let note = balancer.note.clone().unwrap_or_default();
         rows.push(Row { cells: [plain(&balancer.host), generation, sync], note });
     }
-    table(&rows, screen)
+    table(&rows, screen, is_counted)
 }
 
 /// Columns as wide as their widest cell, the first row as heads. A short note stands beside its row where there is much room,
-/// else each note has lines of its own below.
-fn table<const N: usize>(rows: &[Row<N>], screen: Screen) -> Vec<String> {
+/// else each note has lines of its own below; a single one when it `is_brief`, which is cut where it is too long.
+fn table<const N: usize>(rows: &[Row<N>], screen: Screen, is_brief: bool) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| columns(&row.cells[column].0)).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let all = widths.iter().sum::<usize>() + 2 * N;
+    let mut widths: Vec<usize> = (0..N).map(width).collect();
+    let mut all = widths.iter().sum::<usize>() + 2 * N;
+    // Where lines are cut, the widest column gives way: what is known of a host stands behind its name.
+    let too_much = all.saturating_sub(screen.width + 1);
+    if let Some(widest) = widths.iter_mut().max().filter(|_| screen.redraws) {
+        let given = too_much.min(widest.saturating_sub(LEAST));
+        *widest -= given;
+        all -= given;
+    }
     let mut lines = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (at, (Cell(text, style), width)) in row.cells.iter().zip(&widths).enumerate() {
             let style = if number == 0 { "2" } else { style };
             let is_last = at + 1 == N;
-            let cell = if is_last { text.clone() } else { padded(text, *width) };
+            let cell = if is_last { text.clone() } else { padded(&cut(text, *width, screen.glyphs.more), *width) };
             line.push_str(&if style.is_empty() { cell } else { screen.paint_out(&cell, style) });
             if !is_last {
                 line.push_str("  ");
@@ -120,7 +129,13 @@ fn table<const N: usize>(rows: &[Row<N>], screen: Screen) -> Vec<String> {
         }
         lines.push(line);
         if !is_beside {
-            lines.extend(wrapped(&row.note, screen.prose() - 4).into_iter().map(|line| format!("    {line}")));
+            let note = if is_brief { one_line(&row.note) } else { row.note.clone() };
+            let folded = if is_brief {
+                Vec::from_iter(Some(note).filter(|note| !note.is_empty()))
+            } else {
+                wrapped(&note, screen.prose() - 4)
+            };
+            lines.extend(folded.into_iter().map(|line| format!("    {line}")));
         }
     }
     lines

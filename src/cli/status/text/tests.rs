@@ -1,0 +1,136 @@
+use bluegreen_core::rollout::Stage;
+
+use super::*;
+use crate::cli::{
+    measure::columns,
+    status::{
+        recent::Change,
+        report::Releases,
+        seen::{BalancerSeen, PlaceSeen, PoolSeen},
+    },
+};
+
+fn place(host: String, note: Option<&str>) -> PlaceSeen {
+    let is_known = note.is_none();
+    PlaceSeen {
+        host,
+        release: is_known.then(|| "v2".to_owned()),
+        healthy: is_known.then_some(true),
+        note: note.map(ToOwned::to_owned),
+    }
+}
+
+/// A site in its canary with `count` servers, of which web2 hangs.
+fn report(count: usize) -> Report {
+    let late = "`web2.production.example.net` did not answer within 2 s";
+    let of_half = |first: usize| {
+        let numbers = (first..=count).step_by(2);
+        let one = |n: usize| place(format!("web{n}.production.example.net"), (n == 2).then_some(late));
+        numbers.map(one).collect()
+    };
+    let balancer = |host: &str| BalancerSeen {
+        host: host.to_owned(),
+        reachable: true,
+        generation: Some(17),
+        in_sync: Some(true),
+        note: None,
+        traffic: None,
+    };
+    let change = |minute: usize| Change {
+        at: format!("2026-01-01T12:{minute:02}:00Z"),
+        by: "anna@desk".to_owned(),
+        what: "canary: mobile 10% on green, everyone else on blue".to_owned(),
+    };
+    Report {
+        site: "shop".to_owned(),
+        inventory: "production".to_owned(),
+        stage: Some(Stage::Canary),
+        rollout: Some("r12".to_owned()),
+        releases: Releases { blue: Some("v2".to_owned()), green: Some("v2".to_owned()) },
+        traffic: None,
+        pools: vec![("web".to_owned(), PoolSeen { blue: of_half(1), green: of_half(2) })],
+        balancers: vec![balancer("lb1"), balancer("lb2")],
+        lock: None,
+        frozen: None,
+        interrupted: None,
+        next: ["deploy", "canary", "canary off", "flip", "flip --back", "abort"].map(str::to_owned).to_vec(),
+        revert: None,
+        under_way: None,
+        journal: None,
+        moved: None,
+        inventory_differs: None,
+        recent: (0..20).map(change).collect(),
+        blind: None,
+        then: None,
+        inventory_then: None,
+        shares: vec![("mobile".to_owned(), 10.0), ("all".to_owned(), 0.0)],
+        traffic_words: Some("mobile 10% on green, everyone else on blue".to_owned()),
+    }
+}
+
+fn screen(width: usize) -> Screen {
+    Screen { width, ..Screen::bare("bg", false) }
+}
+
+#[test]
+fn all_of_a_small_site_is_said() {
+    let text = render(&report(2), screen(80), &TimeZone::UTC);
+    let wanted = "\
+shop (production) is canary, rollout r12
+
+  balanced ── isolated ── staged ── canary ── flipped ── restoring ── balanced
+                                    ▲ you are here
+
+traffic   mobile 10% on green, everyone else on blue
+  mobile  ██░░░░░░░░░░░░░░░░░░  10% green
+  all     ░░░░░░░░░░░░░░░░░░░░  0% green
+releases  blue v2 · green v2
+
+pool  half   host                         release  health
+web   blue   web1.production.example.net  v2       healthy
+web   green  web2.production.example.net  unknown  unknown
+    `web2.production.example.net` did not answer within 2 s
+
+balancer  generation  in sync
+lb1       17          yes
+lb2       17          yes
+
+next
+  bg deploy         bring a release onto green again
+  bg canary all=5%  let another share try green
+";
+    assert!(text.starts_with(wanted), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("  anna ")).count(), 12, "{text}");
+    let wide = render(&report(2), screen(200), &TimeZone::UTC);
+    assert!(wide.contains("unknown  unknown  `web2.production.example.net` did not answer within 2 s\n"), "{wide}");
+}
+
+#[test]
+fn sixty_hosts_fit_a_small_terminal_and_what_is_wrong_is_named() {
+    for (width, height) in [(80, 24), (200, 50), (40, 24), (80, 70), (20, 5), (80, 1)] {
+        let lines = render_within(&report(60), screen(width), &TimeZone::UTC, height);
+        assert!(
+            lines.len() <= height && lines.iter().all(|line| columns(line) < width),
+            "{width}×{height}: {lines:#?}"
+        );
+        let is_named = lines.iter().any(|line| line.contains("web2."));
+        assert_eq!(is_named, height > 5, "{width}×{height}: {lines:#?}");
+    }
+    let lines = render_within(&report(60), screen(80), &TimeZone::UTC, 24);
+    assert!(
+        lines.iter().any(|line| line == "web   blue   30 hosts                     v2       healthy"),
+        "{lines:#?}"
+    );
+    assert!(lines.iter().any(|line| line.contains("`bg flip --back` · `bg abort`")), "{lines:#?}");
+    let narrow = render_within(&report(60), screen(40), &TimeZone::UTC, 24);
+    assert!(narrow.iter().any(|line| line == "web   green  29 hosts  v2       healthy"), "{narrow:#?}");
+    assert!(narrow.iter().any(|line| line == "web   green  web2.pr…  unknown  unknown"), "{narrow:#?}");
+    let coloured = Screen { color: true, ..screen(40) };
+    let cut = render_within(&report(60), coloured, &TimeZone::UTC, 24);
+    assert!(cut.iter().all(|line| line.matches("\x1b[").count() % 2 == 0), "every style ends: {cut:#?}");
+}
+
+#[test]
+fn one_change_is_not_told_as_several() {
+    assert_eq!([0, 1, 2].map(and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
+}

@@ -1,0 +1,81 @@
+//! What a person sees on a real terminal, and how long status takes when a host hangs.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use bg_playground::{Behaviour, Pane, Playground};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::desk::{bg, small};
+
+/// `bg WORDS` on a terminal of 80 columns and 24 rows: everything that it wrote there.
+fn on_a_terminal(site: &Playground, words: &str, name: &str) -> String {
+    let bg = site.bg_command(words.split(' ')).unwrap();
+    let line = format!("stty cols 80 rows 24; exec {} {words}", bg.get_program().to_str().unwrap());
+    let mut command = Command::new("timeout");
+    command.args(["120", "script", "-qefc", &line, "/dev/null"]).env_clear();
+    command
+        .envs(bg.get_envs().filter_map(|(key, value)| Some((key, value?))))
+        .env("TERM", name)
+        .env("SHELL", "/bin/sh");
+    let output = command.current_dir(bg.get_current_dir().unwrap()).stdin(Stdio::null()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What stands on the terminal, from the first row.
+fn rows(written: &str) -> Vec<String> {
+    let mut pane = Pane::new(80, 24);
+    pane.write(written);
+    pane.rows()
+}
+
+#[test]
+fn on_a_terminal_a_deploy_is_drawn_in_place_and_leaves_a_record() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    // It is to be seen waiting.
+    site.artifact("web", "v2", &Behaviour { healthy_after_ms: 700, ..Behaviour::default() }).unwrap();
+
+    let written = on_a_terminal(&site, "deploy --release v2 --canary mobile=10%", "xterm-256color");
+    assert!(written.contains("\x1b[1A"), "something was drawn in place: {written}");
+    assert!(written.contains("healthy 0/") && written.contains("answered 503"), "what it waits for: {written}");
+    assert!(written.contains(" more\x1b[0m"), "and how long at the most: {written}");
+    assert!(!written.contains("\x1b[?"), "the terminal is left as it was: {written}");
+    let rows = rows(&written);
+    let wanted = ["prepare: all traffic on blue", "switch: all traffic on blue", "drain green", "place v2 on green"];
+    for (number, what) in wanted.into_iter().enumerate() {
+        assert!(rows[number].starts_with(&format!("✓ [{}/8] {what}  ", number + 1)), "{rows:#?}");
+    }
+    assert!(rows[5].starts_with("✓ [6/8] check green on v2  ") && rows[5].ends_with("  1 host"), "{rows:#?}");
+    assert_eq!(rows[8], "`deploy` of v2 is done; the site is canary: mobile 10% on green, everyone else", "{rows:#?}");
+    assert!(rows[9..].iter().any(|row| row.starts_with("next: `bg deploy`")), "{rows:#?}");
+    assert!(rows.iter().all(|row| row.chars().count() < 80), "{rows:#?}");
+
+    let dumb = on_a_terminal(&site, "flip", "dumb");
+    assert!(dumb.contains("[2/2] switch: all traffic on green done in ") && !dumb.contains('\x1b'), "{dumb}");
+}
+
+#[test]
+fn status_does_not_wait_for_a_host_that_hangs() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    let sshd = site.processes().into_iter().find(|process| process.command.contains("web2/sshd_config")).unwrap();
+    kill(Pid::from_raw(sshd.pid), Signal::SIGSTOP).unwrap();
+    let began = Instant::now();
+    let ran = bg(&site, "status --timeout 2s --json", 0);
+    let took = began.elapsed();
+    kill(Pid::from_raw(sshd.pid), Signal::SIGCONT).unwrap();
+    // On a machine that does much else, too; without the bound it would be many seconds.
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(seen["stage"], "balanced");
+    let hangs = &seen["pools"]["web"]["green"][0];
+    assert_eq!(hangs["release"], Value::Null, "{ran}");
+    assert!(hangs["note"].as_str().unwrap().starts_with("`web2` did not answer within 2 s"), "{ran}");
+}
