@@ -11,9 +11,11 @@ use crate::{
     edge::{
         artifact::ArtifactError,
         balancer,
+        health::{ProbeError, Unhealthy},
         host::HostError,
         journal::{LEASE, Mend, OpenError, StoreError},
         server::{ServerError, What},
+        world::Trouble,
     },
     engine::{Exit, Failure, JournalError, Outcome, ways_on},
     site::{OtherInventory, Refusal, UNREADABLE_HOLD, by, follow},
@@ -102,6 +104,123 @@ impl From<JournalError> for Outcome {
             false => (Exit::Failed, "the command again"),
         };
         Outcome { exit, message: error.message, hint: Some(format!("{}, then {then}", error.hint)) }
+    }
+}
+
+/// What stopped a step.
+impl Trouble {
+    /// What it means for the command.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Trouble::Unprepared(error) if error.is_foreign() => Effect::Refused,
+            Trouble::NotAll(error) if !error.not_put_back.is_empty() => Effect::Open,
+            Trouble::NoDirs(_)
+            | Trouble::Unrenderable(_)
+            | Trouble::NotAll(_)
+            | Trouble::Unprepared(_)
+            | Trouble::NotSwitched { .. } => Effect::Nothing,
+            Trouble::Server(error) if error.is_refused() => Effect::Refused,
+            // The balancer's fault and not the release's: nothing is known against the place.
+            Trouble::StaysUnhealthy { unhealthy, .. } if unhealthy.viewpoint_lost.is_some() => Effect::Open,
+            Trouble::Server(_)
+            | Trouble::NoArtifact { .. }
+            | Trouble::Changed { .. }
+            | Trouble::Artifact(_)
+            | Trouble::Disagree { .. }
+            | Trouble::RunsAnother { .. }
+            | Trouble::NotHealthy { .. }
+            | Trouble::StaysUnhealthy { .. }
+            | Trouble::Silent { .. }
+            | Trouble::Unasked { .. }
+            | Trouble::NoneHealthy { .. } => Effect::Unhealthy,
+            Trouble::Foreign { .. }
+            | Trouble::ForeignTree { .. }
+            | Trouble::Overtaken { .. }
+            | Trouble::Newer { .. }
+            | Trouble::PerhapsNewer { .. } => Effect::Refused,
+            Trouble::NotBack { .. }
+            | Trouble::NotFollowed { .. }
+            | Trouble::WentBack { .. }
+            | Trouble::Untold { .. }
+            | Trouble::Reached { .. }
+            | Trouble::Unconfirmed
+            | Trouble::Unguarded { .. }
+            | Trouble::NotDrained { .. }
+            | Trouble::Unread { .. }
+            | Trouble::Uncounted { .. }
+            | Trouble::NoRelease { .. } => Effect::Open,
+        }
+    }
+
+    /// What to do next, before what the stage allows.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Trouble::NoDirs(errors) => return errors.iter().find_map(balancer::Error::hint),
+            Trouble::NotAll(error) => return error.failed.iter().find_map(balancer::Error::hint),
+            Trouble::Unprepared(error) => {
+                error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host))
+            }
+            Trouble::Unrenderable(_) => "mend the inventory, then `bg check`".to_owned(),
+            Trouble::NotBack { .. } | Trouble::NotFollowed { .. } => "bring what is named back first".to_owned(),
+            Trouble::WentBack { .. } => "`bg confirm` again".to_owned(),
+            Trouble::Untold { .. } => {
+                "`bg confirm` again, before then · `bg flip --back` takes all of them back now".to_owned()
+            }
+            Trouble::Unguarded { host, .. } => {
+                format!("see to `{host}`; `bg resume` brings its traffic tree back first")
+            }
+            Trouble::NotDrained { .. } => "end or wait for those requests, or set `drain.timeout`, `drain.on_timeout` or \
+                 `drain.ignore` for the pool; after a worker of nginx was killed its requests stay counted until nginx is \
+                 restarted"
+                .to_owned(),
+            Trouble::Unread { error, .. } | Trouble::Uncounted { error, .. } => {
+                error.hint().unwrap_or_else(|| format!("see to `{}`", error.host))
+            }
+            Trouble::Server(error) => return error.hint(),
+            Trouble::NoRelease { .. } => "report that: it is an error of bg's own".to_owned(),
+            Trouble::NoArtifact { .. } => "a new deploy brings one".to_owned(),
+            Trouble::Changed { .. } => "bring the artifact back as it was".to_owned(),
+            Trouble::Artifact(error) => error.hint(),
+            Trouble::Disagree { .. } => "`bg status` shows which of them runs what".to_owned(),
+            Trouble::StaysUnhealthy { unhealthy: Unhealthy { viewpoint_lost: Some(balancer), .. }, .. } => {
+                format!("see to `{balancer}`, then `bg resume`")
+            }
+            // The next deploy brings another release; every other command finds this one there, and only checks it again.
+            Trouble::StaysUnhealthy { unhealthy, is_restarted } => {
+                let look = format!("`bg exec {} -- COMMAND` looks there", unhealthy.host);
+                let then = "it has the release, so the next try does not restart it: do that there if it needs it";
+                if *is_restarted { look } else { format!("{look}; {then}") }
+            }
+            Trouble::NotHealthy { host, .. } | Trouble::Silent { host, .. } => {
+                format!("`bg exec {host} -- COMMAND` looks there")
+            }
+            Trouble::RunsAnother { .. } => "`bg status` shows which server runs what".to_owned(),
+            Trouble::Unasked { error: ProbeError::Host(error), .. } => return error.hint(),
+            Trouble::Unasked { .. } => "`bg check --hosts` says more".to_owned(),
+            Trouble::Foreign { .. } => {
+                "bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to".to_owned()
+            }
+            Trouble::ForeignTree { .. } => "use the inventory and the journal that this balancer belongs to".to_owned(),
+            Trouble::Overtaken { .. } | Trouble::Newer { .. } => {
+                "use the newest copy of the journal, with the inventory that names it: the site went on there, and nothing is \
+                 to be mended on the hosts"
+                    .to_owned()
+            }
+            Trouble::PerhapsNewer { host, generation, .. } => format!(
+                "use the newest copy of the journal; which journal has made it is in `live/gen/{generation}/traffic.json`, in \
+                 bg's directory on `{host}`"
+            ),
+            Trouble::NotSwitched { .. }
+            | Trouble::Reached { .. }
+            | Trouble::Unconfirmed
+            | Trouble::NoneHealthy { .. } => return None,
+        })
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        Failure { effect: trouble.effect(), message: trouble.to_string(), hint: trouble.hint() }
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bluegreen_core::{nginx::tree::tree, traffic::Traffic};
 
-use super::Live;
+use super::{Live, Trouble};
 use crate::{
     edge::{balancer::Error, host::fan_out},
-    engine::{Doing, Effect, Failure, Progress, Work, named},
+    engine::{Doing, Failure, Progress, Work, named},
 };
 
 /// How long the way back waits for a host to let bg in before it goes on with the others. Connecting takes a fraction of a
@@ -49,11 +49,7 @@ impl Live {
         if failures.is_empty() {
             return Ok(Vec::new());
         }
-        let message = format!(
-            "the way back to {to} did not reach every balancer: {}. Every other balancer is back, and no server was touched",
-            failures.join("; ")
-        );
-        Err(Failure::new(Effect::Open, message).hint("bring what is named back first"))
+        Err(Trouble::NotBack { to: to.to_string(), failures }.into())
     }
 
     /// `work` on the balancers that live (its second argument says so), then on the others with all patience. Returns what

@@ -9,10 +9,10 @@ use bluegreen_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::Live;
+use super::{Live, Trouble};
 use crate::{
     edge::balancer::{Reloaded, two_phase},
-    engine::{Doing, Effect, Failure, Progress},
+    engine::{Doing, Failure, Progress},
 };
 
 /// Every balancer's http.conf and server.conf at one revision, by host.
@@ -47,16 +47,15 @@ impl Live {
         let create = async |host: &str| self.balancers.create_dirs(host).await;
         match two_phase::all(self.each(["making bg's directories", "has them"], create).await) {
             Ok(_) => Ok(Vec::new()),
-            Err(errors) => Err(nothing(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
+            Err(errors) => Err(Trouble::NoDirs(errors).into()),
         }
     }
 
     pub(super) async fn write_conf(&self, revision: u64) -> Result<Vec<String>, Failure> {
-        let confs =
-            render_all(&self.inventory, &self.templates, revision).map_err(|error| nothing(error.to_string()))?;
+        let confs = render_all(&self.inventory, &self.templates, revision).map_err(Trouble::from)?;
         // `write_conf_all` asks for the inventory's balancers, which are the ones that were rendered.
         let conf = |host: &str| confs[host].clone();
-        let written = self.balancers.write_conf_all(revision, conf).await.map_err(|error| not_all(&error))?;
+        let written = self.balancers.write_conf_all(revision, conf).await.map_err(Trouble::from)?;
         let changed = written.iter().filter(|(_, changed)| *changed).count();
         Ok(vec![format!("changed on {changed} of {} balancers", written.len())])
     }
@@ -64,20 +63,10 @@ impl Live {
     pub(super) async fn reload_conf(&self, revision: u64) -> Result<Vec<String>, Failure> {
         let waits = "reloading, and waiting until no old worker accepts any more";
         self.progress(Progress::whole(Doing::Says(waits.to_owned())));
-        let reloaded = self.balancers.reload_conf_all(revision).await.map_err(|error| not_all(&error))?;
+        let reloaded = self.balancers.reload_conf_all(revision).await.map_err(Trouble::from)?;
         let unwired = reloaded.iter().filter(|(_, how)| *how == Reloaded::NotWired);
         Ok(unwired
             .map(|(host, _)| format!("`{host}` does not include bg's files yet, so it was not reloaded"))
             .collect())
     }
-}
-
-/// Everything was put back, or it is not settled what stands where.
-fn not_all(error: &two_phase::NotAll) -> Failure {
-    let effect = if error.not_put_back.is_empty() { Effect::Nothing } else { Effect::Open };
-    Failure::new(effect, error.to_string())
-}
-
-fn nothing(message: String) -> Failure {
-    Failure::new(Effect::Nothing, message)
 }

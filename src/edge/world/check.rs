@@ -15,7 +15,8 @@ use super::{
     Live, Spot,
     back::PATIENCE,
     release_of,
-    upgrade::{all_of, all_of_upgrade, failed},
+    trouble::Trouble,
+    upgrade::{all_of, all_of_upgrade},
 };
 use crate::{
     edge::{
@@ -23,7 +24,7 @@ use crate::{
         host::fan_out,
         server::{self, Bounds, Seen},
     },
-    engine::{Doing, Effect, Failure, Progress, Work, and_then},
+    engine::{Doing, Failure, Progress, Work, and_then},
 };
 
 /// What a forward shift that was not made says.
@@ -105,13 +106,10 @@ impl Live {
 
     async fn raise(&self, work: Work<'_>, spot: Spot<'_>) -> Result<(), Failure> {
         let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
-        let seen = seen.map_err(|error| failed(spot.half, &error))?;
+        let seen = seen.map_err(Trouble::from)?;
         match work.state.release(spot.half) {
             Some(version) => self.marked(work, spot, &seen, version),
-            None => {
-                let message = format!("the hosts of {} are not known to run one release", spot.half);
-                Err(Failure::new(Effect::Unhealthy, message))
-            }
+            None => Err(Trouble::Disagree { half: spot.half }.into()),
         }
     }
 
@@ -121,16 +119,15 @@ impl Live {
         if seen.runs(&self.task(spot, work.epoch, release, &words)) {
             return Ok(());
         }
-        let found = seen.marker.as_ref().and_then(|marker| marker.release.clone());
-        let found = found.map_or_else(|| "names no release".to_owned(), |found| format!("says {found}"));
-        let message = format!(
-            "`{}` ({}) does not run {version}: its marker in `{}/.bg` {found}{}",
-            spot.place.host,
-            spot.pool.name,
-            spot.place.root,
-            seen.current.as_ref().map(|current| format!(" and `current` is {current}")).unwrap_or_default()
-        );
-        Err(Failure::new(Effect::Unhealthy, message))
+        Err(Trouble::RunsAnother {
+            host: spot.place.host.clone(),
+            pool: spot.pool.name.clone(),
+            root: spot.place.root.clone(),
+            version,
+            marker: seen.marker.as_ref().and_then(|marker| marker.release.clone()),
+            current: seen.current.clone(),
+        }
+        .into())
     }
 
     fn probe(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<Probe, Failure> {
@@ -139,17 +136,17 @@ impl Live {
         let Spot { pool, place, half } = spot;
         health::for_place(&self.inventory.site, pool, half, place, release)
             .and_then(|health| Probe::new(&self.hosts, viewpoints, place, &health, &names))
-            .map_err(|error| unasked(spot, &error))
+            .map_err(|error| unasked(spot, error))
     }
 
     async fn ask_once(&self, work: Work<'_>, spot: Spot<'_>, viewpoints: &[String]) -> Result<(), Failure> {
         match self.probe(work, spot, viewpoints)?.check_once(Depth::Quick).await {
             Ok(Verdict::Healthy) => Ok(()),
-            Ok(unhealthy) => {
-                let message = format!("`{}` ({}) is not healthy: {unhealthy}", spot.place.host, spot.pool.name);
-                Err(Failure::new(Effect::Unhealthy, message))
+            Ok(verdict) => {
+                let (host, pool) = (spot.place.host.clone(), spot.pool.name.clone());
+                Err(Trouble::NotHealthy { host, pool, verdict }.into())
             }
-            Err(error) => Err(unasked(spot, &error)),
+            Err(error) => Err(unasked(spot, error)),
         }
     }
 
@@ -175,7 +172,7 @@ impl Live {
         viewpoints: &[String],
     ) -> Result<(), Failure> {
         let seen = server::raise(&self.hosts, spot.place, work.epoch, &Bounds::default()).await;
-        let seen = seen.map_err(|error| failed(spot.half, &error))?;
+        let seen = seen.map_err(Trouble::from)?;
         self.marked(work, spot, &seen, release)?;
         self.full_check(work, spot, viewpoints).await
     }
@@ -197,35 +194,17 @@ impl Live {
             let of_place = Progress::of(host, doing).part(&spot.pool.name).until(until);
             self.progress(Progress { line, ..of_place });
         });
-        waited.await.map_err(|unhealthy| match &unhealthy.viewpoint_lost {
-            // The balancer's fault and not the release's: nothing is known against the place.
-            Some(balancer) => {
-                let hint = format!("see to `{balancer}`, then `bg resume`");
-                Failure::new(Effect::Open, unhealthy.to_string()).hint(hint)
-            }
-            None => Failure::new(Effect::Unhealthy, unhealthy.to_string()).hint(looking_there(work, host)),
-        })
-    }
-}
-
-/// How to look at a server that is not healthy. The next deploy brings another release; every other command finds this one
-/// there, and only checks it again.
-fn looking_there(work: Work<'_>, host: &str) -> String {
-    let look = format!("`bg exec {host} -- COMMAND` looks there");
-    match work.state.open.as_ref().map(|open| &open.command) {
-        Some(Command::Deploy { .. }) => look,
-        _ => format!("{look}; it has the release, so the next try does not restart it: do that there if it needs it"),
+        let is_restarted = matches!(work.state.open.as_ref().map(|open| &open.command), Some(Command::Deploy { .. }));
+        waited.await.map_err(|unhealthy| Trouble::StaysUnhealthy { unhealthy, is_restarted }.into())
     }
 }
 
 fn silent(spot: Spot<'_>) -> Failure {
-    let (host, pool) = (&spot.place.host, &spot.pool.name);
-    Failure::new(Effect::Unhealthy, format!("`{host}` ({pool}) did not answer within {} s", PATIENCE.as_secs()))
+    Trouble::Silent { host: spot.place.host.clone(), pool: spot.pool.name.clone() }.into()
 }
 
-fn unasked(spot: Spot<'_>, error: &ProbeError) -> Failure {
-    let message = format!("`{}` ({}): its health could not be asked: {error}", spot.place.host, spot.pool.name);
-    Failure::new(Effect::Unhealthy, message)
+fn unasked(spot: Spot<'_>, error: ProbeError) -> Failure {
+    Trouble::Unasked { host: spot.place.host.clone(), pool: spot.pool.name.clone(), error }.into()
 }
 
 /// Backward: a pool without a single healthy place stops the shift, everything else is named.
@@ -237,13 +216,8 @@ fn one_per_pool(half: Half, checked: Vec<(Spot<'_>, Result<(), Failure>)>) -> Re
         .filter_map(|(spot, result)| Some((spot, result.as_ref().err()?)))
         .partition(|(spot, _)| !healthy.contains(&spot.pool.name.as_str()));
     if let Some((spot, _)) = dead.first() {
-        let said: Vec<&str> = dead.iter().map(|(_, failure)| failure.message.as_str()).collect();
-        let message = format!(
-            "no place of {half} in the pool `{}` is healthy, so traffic stays where it is: {}",
-            spot.pool.name,
-            said.join("; ")
-        );
-        return Err(Failure::new(Effect::Unhealthy, message));
+        let said = dead.iter().map(|(_, failure)| failure.message.clone()).collect();
+        return Err(Trouble::NoneHealthy { half, pool: spot.pool.name.clone(), said }.into());
     }
     Ok(alive.into_iter().map(|(_, failure)| format!("goes back in spite of: {}", failure.message)).collect())
 }

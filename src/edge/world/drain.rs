@@ -6,10 +6,10 @@ use bluegreen_core::{Half, inventory::OnTimeout, nginx::state::Seen, release::Ve
 use ipnet::IpNet;
 use tokio::time::{Instant, sleep};
 
-use super::{Live, Spot, release_of};
+use super::{Live, Spot, Trouble, release_of};
 use crate::{
     edge::{balancer::InFlight, host::fan_out},
-    engine::{Doing, Effect, Failure, Progress, Work},
+    engine::{Doing, Failure, Progress, Work},
 };
 
 /// Pause between two looks at what is in flight.
@@ -134,19 +134,7 @@ impl Live {
         if (remaining.requests.is_empty() || all_cut) && peers_cut {
             return Ok(vec![format!("cut after {}s, as `on_timeout = \"cut\"` says: {words}", timeout.as_secs_f64())]);
         }
-        Err(Failure::new(
-            Effect::Open,
-            format!(
-                "{half} was not drained within {}s: {words}. Its servers were not touched and still answer those requests; \
-                 {} carries the site",
-                timeout.as_secs_f64(),
-                half.other()
-            ),
-        )
-        .hint(
-            "end or wait for those requests, or set `drain.timeout`, `drain.on_timeout` or `drain.ignore` for the pool; after \
-             a worker of nginx was killed its requests stay counted until nginx is restarted",
-        ))
+        Err(Trouble::NotDrained { half, after: timeout, words }.into())
     }
 
     /// A request that `limit_req` delays is counted nowhere yet and then goes where it was first decided.
@@ -155,13 +143,9 @@ impl Live {
         let wirings =
             fan_out(self.balancers.names(), limit, |host| async move { self.balancers.wiring(&host).await }).await;
         let mut longest = Duration::ZERO;
-        for (host, wiring) in wirings {
-            let wiring = wiring.map_err(|error| {
-                Failure::new(
-                    Effect::Open,
-                    format!("`{host}`: nginx's configuration could not be read: {}", error.without_host()),
-                )
-            })?;
+        for (_, wiring) in wirings {
+            let what = "nginx's configuration";
+            let wiring = wiring.map_err(|error| Trouble::Unread { what, error })?;
             longest = longest.max(Duration::from_millis(wiring.longest_limit_req_delay_ms));
         }
         if longest > Duration::ZERO {
@@ -181,13 +165,8 @@ impl Live {
         let all =
             fan_out(self.balancers.names(), limit, |host| async move { self.balancers.addresses(&host).await }).await;
         let mut known = Vec::new();
-        for (host, addresses) in all {
-            known.extend(addresses.map_err(|error| {
-                Failure::new(
-                    Effect::Open,
-                    format!("`{host}`: its addresses could not be read: {}", error.without_host()),
-                )
-            })?);
+        for (_, addresses) in all {
+            known.extend(addresses.map_err(|error| Trouble::Unread { what: "its addresses", error })?);
         }
         Ok(known)
     }
@@ -204,15 +183,7 @@ impl Live {
         let counts =
             of_half.into_iter().map(|count| (own, count)).chain(of_both.into_iter().map(|count| (both, count)));
         for (seen, (host, count)) in counts {
-            let count = count.map_err(|error| {
-                Failure::new(
-                    Effect::Open,
-                    format!(
-                        "`{host}` does not say what is in flight, so {half}'s servers were not touched: {}",
-                        error.without_host()
-                    ),
-                )
-            })?;
+            let count = count.map_err(|error| Trouble::Uncounted { half, error })?;
             if count != InFlight::None {
                 remaining.requests.push((host, seen, count));
             }

@@ -8,6 +8,7 @@ mod ours;
 mod progress;
 mod revert;
 mod shift;
+mod trouble;
 mod upgrade;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
@@ -27,8 +28,9 @@ use super::{
 };
 pub use balancers::{conf_digest, render_all};
 pub use ours::{foreign, newer_copy, other_journal, overtaken, refuse_foreign, refuse_foreign_server};
+pub use trouble::Trouble;
 
-use crate::engine::{Effect, Failure, Report, Reporter, Survey, Work, World};
+use crate::engine::{Failure, Report, Reporter, Survey, Work, World};
 use bluegreen_core::{Half, nginx::conf::Templates};
 
 /// The world of one site, for one command.
@@ -104,10 +106,7 @@ impl Live {
 
 /// A release that the journal made.
 pub(super) fn release_of(state: &State, version: Version) -> Result<&Release, Failure> {
-    state
-        .releases
-        .get(&version)
-        .ok_or_else(|| Failure::new(Effect::Open, format!("the journal knows no release {version}")))
+    state.releases.get(&version).ok_or_else(|| Trouble::NoRelease { version }.into())
 }
 
 /// Whether a step is about nginx, and not about the servers behind it.

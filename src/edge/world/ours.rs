@@ -5,14 +5,14 @@ use bluegreen_core::{
     rollout::{Direction, State, Step},
 };
 
-use super::{Live, Spot, back::PATIENCE, shift::checked_halves};
+use super::{Live, Spot, Trouble, back::PATIENCE, shift::checked_halves};
 use crate::{
     edge::{
         balancer::{Current, Look, Standing, TrafficSeen},
         host::fan_out,
         server::{self, Bounds, Fence, Seen, ServerError},
     },
-    engine::{Effect, Failure},
+    engine::Failure,
 };
 
 impl Live {
@@ -106,32 +106,18 @@ pub fn refuse_foreign_server(host: &str, seen: &Seen, state: &State) -> Result<(
     seen.fence.as_ref().and_then(|fence| overtaken(host, fence, state)).map_or(Ok(()), Err)
 }
 
-/// What to do with a copy that is not the newest.
-const NEWEST: &str = "use the newest copy of the journal, with the inventory that names it: the site went on there, and nothing is \
-                      to be mended on the hosts";
-
 /// The refusal of an outdated copy: a step was done on that server that it does not hold.
 pub fn overtaken(host: &str, fence: &Fence, state: &State) -> Option<Failure> {
     let is_newer = state.journal.as_ref() == Some(&fence.journal) && fence.epoch >= state.length;
-    let message = format!(
-        "`{host}` has seen record {} of this journal, which ends here with record {}: it is an outdated copy. Nothing was \
-         touched",
-        fence.epoch,
-        state.length.saturating_sub(1)
-    );
-    is_newer.then(|| Failure::new(Effect::Refused, message).hint(NEWEST))
+    let (seen, last) = (fence.epoch, state.length.saturating_sub(1));
+    is_newer.then(|| Trouble::Overtaken { host: host.to_owned(), seen, last }.into())
 }
 
 /// Refuses a tree of another journal, and a generation that this journal never chose, whose highest is `highest`.
 pub fn refuse_foreign(look: &Look, journal: &str, highest: u64) -> Result<(), Failure> {
     if let Standing::Foreign { journal, generation } = look.standing(journal) {
-        let host = &look.host;
-        let rollout = look.rollout().map(|number| format!(" (rollout r{number})")).unwrap_or_default();
-        let message = format!(
-            "`{host}` runs generation {generation} of another journal, `{journal}`{rollout}; nothing was touched"
-        );
-        let hint = "use the inventory and the journal that this balancer belongs to";
-        return Err(Failure::new(Effect::Refused, message).hint(hint));
+        let (host, rollout) = (look.host.clone(), look.rollout());
+        return Err(Trouble::ForeignTree { host, generation, journal, rollout }.into());
     }
     newer_copy(look, journal, highest).map_or(Ok(()), Err)
 }
@@ -139,38 +125,21 @@ pub fn refuse_foreign(look: &Look, journal: &str, highest: u64) -> Result<(), Fa
 /// The refusal of what is, or may be, an outdated copy of `journal`: a balancer that is not another's has a generation above
 /// any that this copy ever chose.
 pub fn newer_copy(look: &Look, journal: &str, highest: u64) -> Option<Failure> {
-    let (host, found) = (&look.host, look.highest());
+    let (host, found) = (look.host.clone(), look.highest());
     if found <= highest {
         return None;
     }
-    let refused = |message: String, hint: String| Some(Failure::new(Effect::Refused, message).hint(hint));
     match (&look.current, &look.traffic) {
         (Current::Generation(_), TrafficSeen::Said(said)) if said.journal != journal => None,
-        (Current::Generation(current), TrafficSeen::Said(_)) if *current > highest => refused(
-            format!(
-                "`{host}` runs generation {current} of this journal, which ends here with generation {highest}: it is an \
-                 outdated copy. Nothing was touched"
-            ),
-            NEWEST.to_owned(),
-        ),
+        (&Current::Generation(generation), TrafficSeen::Said(_)) if generation > highest => {
+            Some(Trouble::Newer { host, generation, highest }.into())
+        }
         // A newer copy may have prepared it and not switched to it yet: then it is its way back, and must stay.
-        _ => refused(
-            format!(
-                "`{host}` has generation {found}, and this journal has never chosen a higher one than {highest}: the journal \
-                 is probably an outdated copy, or somebody made that generation by hand. Nothing was touched"
-            ),
-            format!(
-                "use the newest copy of the journal; which journal has made it is in `live/gen/{found}/traffic.json`, in bg's \
-                 directory on `{host}`"
-            ),
-        ),
+        _ => Some(Trouble::PerhapsNewer { host, generation: found, highest }.into()),
     }
 }
 
 /// The refusal of a host that is another journal's, of that rollout where that is known.
 pub fn foreign(host: &str, journal: &str, rollout: Option<u64>) -> Failure {
-    let rollout = rollout.map(|number| format!(", rollout r{number}")).unwrap_or_default();
-    let message = format!("`{host}` belongs to another journal, `{journal}`{rollout}; nothing was touched");
-    Failure::new(Effect::Refused, message)
-        .hint("bring that journal back (a backup, a colleague's machine), or use the inventory that it belongs to")
+    Trouble::Foreign { host: host.to_owned(), journal: journal.to_owned(), rollout }.into()
 }

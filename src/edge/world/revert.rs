@@ -3,10 +3,10 @@
 use bluegreen_core::{inventory::spoken_duration, nginx::tree::tree, rollout::OpenCommand, traffic::Traffic};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Live, shift::unprepared};
+use super::{Live, Trouble};
 use crate::{
     edge::balancer::Disarmed,
-    engine::{Effect, Failure, Work, clock, goes_back, goes_back_at, named},
+    engine::{Failure, Work, clock, goes_back, goes_back_at, named},
 };
 
 impl Live {
@@ -19,14 +19,22 @@ impl Live {
         let journal = work.epoch.journal.as_str();
         let hash = tree(back).hash();
         let arm = async |host: &str| self.balancers.arm(host, n, journal, &hash, after_ms).await;
-        let armed = self.each(["arming its timer", "armed"], arm).await;
-        let Some(error) = armed.iter().find_map(|(_, result)| result.as_ref().err()) else {
+        let (mut timers, mut failed) = (Vec::new(), None);
+        for (host, result) in self.each(["arming its timer", "armed"], arm).await {
+            match result {
+                Ok(timer) => timers.push((host, timer)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let Some(error) = failed else {
             let after = SignedDuration::from_millis(i64::try_from(after_ms).unwrap_or(i64::MAX));
             let at = clock(Timestamp::now() + after);
-            let timers = armed.into_iter().filter_map(|(host, result)| Some((host, result.ok()?)));
-            return Ok(timers.map(|(host, timer)| format!("`{host}` goes back by itself at {at}: {timer}")).collect());
+            return Ok(timers
+                .iter()
+                .map(|(host, timer)| format!("`{host}` goes back by itself at {at}: {timer}"))
+                .collect());
         };
-        let failure = unprepared(error);
+        let failure = Failure::from(Trouble::Unprepared(error));
         // What was never committed does nothing when its time is up; it is only tidied.
         let _tidied = self.balancers.disarm_all(n, journal).await;
         let asked = format!("it is to go back by itself after {}", spoken_duration(after_ms));
@@ -51,21 +59,10 @@ impl Live {
                 Err(error) => untold.push(format!("{} (it {when})", named(&host, &error.without_host()))),
             }
         }
-        let failed = |message: String, hint: &str| Err(Failure::new(Effect::Open, message).hint(hint));
         if !reverted.is_empty() {
-            return failed(format!("{} went back by itself meanwhile", reverted.join(", ")), "`bg confirm` again");
+            return Err(Trouble::WentBack { hosts: reverted }.into());
         }
-        if untold.is_empty() {
-            return Ok(Vec::new());
-        }
-        failed(
-            format!(
-                "not every balancer could be told to keep the traffic: {}. Every other one keeps it; once one has gone back, \
-                 the next command takes them all back",
-                untold.join("; ")
-            ),
-            "`bg confirm` again, before then · `bg flip --back` takes all of them back now",
-        )
+        if untold.is_empty() { Ok(Vec::new()) } else { Err(Trouble::Untold { untold }.into()) }
     }
 
     /// Every balancer to generation `n`, where those are that went back by themselves: as far as it goes.
@@ -84,10 +81,6 @@ impl Live {
         if failures.is_empty() {
             return Ok(Vec::new());
         }
-        let message = format!(
-            "not every balancer followed to {to}: {}. Every other balancer is there, and no server was touched",
-            failures.join("; ")
-        );
-        Err(Failure::new(Effect::Open, message).hint("bring what is named back first"))
+        Err(Trouble::NotFollowed { to: to.to_string(), failures }.into())
     }
 }

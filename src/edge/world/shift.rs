@@ -7,13 +7,13 @@ use bluegreen_core::{
     traffic::{Traffic, receiving},
 };
 
-use super::{Live, ours::refuse_foreign};
+use super::{Live, Trouble, ours::refuse_foreign};
 use crate::{
     edge::{
-        balancer::{Error, Generation, Standing, two_phase::Each},
+        balancer::{Generation, Standing, two_phase::Each},
         host::fan_out,
     },
-    engine::{Effect, Failure, Survey, Work, and_then, named},
+    engine::{Failure, Survey, Work, named},
 };
 
 impl Live {
@@ -42,7 +42,7 @@ impl Live {
                         if said.hash == wanted && Some(said.generation) == state.confirmed);
                     refuse_foreign(&look, journal, state.generation)?;
                 }
-                Err(error) if *direction == Direction::Forward => return Err(unprepared(&error)),
+                Err(error) if *direction == Direction::Forward => return Err(Trouble::Unprepared(error).into()),
                 Err(error) => {
                     survey.settled = false;
                     self.note(Some(&host), format!("cannot be asked: {}", error.without_host()));
@@ -82,7 +82,7 @@ impl Live {
         let prepared =
             self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await).await;
         let failed = prepared.into_iter().find_map(|(_, result)| result.err());
-        failed.map_or(Ok(()), |error| Err(unprepared(&error)))
+        failed.map_or(Ok(()), |error| Err(Trouble::Unprepared(error).into()))
     }
 
     /// A forward shift is not begun while an nginx is dead and could not confirm it.
@@ -91,7 +91,7 @@ impl Live {
             return Ok(());
         }
         let dead = self.balancers.state_all().await.into_iter().find_map(|(_, answer)| answer.err());
-        dead.map_or(Ok(()), |error| Err(unprepared(&error)))
+        dead.map_or(Ok(()), |error| Err(Trouble::Unprepared(error).into()))
     }
 
     pub(super) fn generations(&self, work: Work<'_>, to: &Traffic) -> Vec<Generation> {
@@ -122,12 +122,8 @@ impl Live {
         let is_armed = work.state.armed.is_some();
         let failures = self.commit_and_confirm(work, to, work.before.generation, is_armed).await;
         let Some(first) = failures.first() else { return Ok(Vec::new()) };
-        let more = match failures.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let first = named(&first.0, &first.1);
-        Err(Failure::new(Effect::Nothing, format!("the switch to {to} failed: {first}{more}")))
+        let (to, first, more) = (to.to_string(), named(&first.0, &first.1), failures.len() - 1);
+        Err(Trouble::NotSwitched { to, first, more }.into())
     }
 
     pub(super) async fn put_back_all(&self, work: Work<'_>) -> Result<(), Vec<(String, String)>> {
@@ -182,14 +178,10 @@ impl Live {
         }
         let traffic = &work.state.traffic;
         if traffic.reaches(half) {
-            let message = format!("{half} may get public traffic ({traffic}), so its servers were not touched");
-            return Err(Failure::new(Effect::Open, message));
+            return Err(Trouble::Reached { half, traffic: traffic.to_string() }.into());
         }
         let Some(n) = work.state.confirmed else {
-            return Err(Failure::new(
-                Effect::Open,
-                "the balancers' traffic is not confirmed, so no server was touched",
-            ));
+            return Err(Trouble::Unconfirmed.into());
         };
         let journal = work.epoch.journal.as_str();
         let wanted = tree(traffic).hash();
@@ -199,7 +191,7 @@ impl Live {
                 Ok(standing) => standing.differs(),
                 Err(error) => error.without_host(),
             };
-            return Err(unguarded(&host, half, &why));
+            return Err(Trouble::Unguarded { host, half, why }.into());
         }
         let answers = if thorough {
             self.balancers.every_bucket_all(n, traffic).await
@@ -207,16 +199,8 @@ impl Live {
             self.balancers.confirm_all(n, traffic, None).await
         };
         let silent = answers.into_iter().find_map(|(host, result)| Some((host, result.err()?)));
-        silent.map_or(Ok(()), |(host, error)| Err(unguarded(&host, half, &error.without_host())))
+        silent.map_or(Ok(()), |(host, error)| Err(Trouble::Unguarded { host, half, why: error.without_host() }.into()))
     }
-}
-
-/// A balancer that cannot be shown to keep public traffic away from `half`.
-fn unguarded(host: &str, half: Half, why: &str) -> Failure {
-    let message = format!(
-        "`{host}` is not known to keep public traffic away from {half}, so no server of {half} was touched by this step: {why}"
-    );
-    Failure::new(Effect::Open, message).hint(format!("see to `{host}`; `bg resume` brings its traffic tree back first"))
 }
 
 /// The halves whose health a shift depends on.
@@ -230,14 +214,4 @@ pub(super) fn checked_halves(back: &Traffic, to: &Traffic, state: &State) -> Vec
 
 fn said<T>(results: Each<T>) -> Vec<(String, String)> {
     results.into_iter().filter_map(|(host, result)| Some((host, result.err()?.kind.to_string()))).collect()
-}
-
-pub(super) fn unprepared(error: &Error) -> Failure {
-    let effect = if error.is_foreign() { Effect::Refused } else { Effect::Nothing };
-    let what = match error.is_unreachable() {
-        true => error.to_string(),
-        false => format!("`{}` could not be prepared: {}", error.host, error.kind),
-    };
-    let hint = error.hint().unwrap_or_else(|| format!("see to `{}`, then try again", error.host));
-    Failure::new(effect, and_then(&what, "No balancer was switched and no server was touched")).hint(hint)
 }

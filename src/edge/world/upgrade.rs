@@ -16,7 +16,7 @@ use bluegreen_core::{
 };
 use ipnet::IpNet;
 
-use super::{Live, Spot, release_of};
+use super::{Live, Spot, Trouble, release_of};
 use crate::{
     edge::{
         artifact::{self, Packed},
@@ -47,7 +47,7 @@ impl Live {
         .await;
         let mut without = Vec::new();
         for (spot, runs) in seen {
-            if !runs.map_err(|error| failed(half, &error))? {
+            if !runs.map_err(Trouble::from)? {
                 without.push(spot);
             }
         }
@@ -78,7 +78,7 @@ impl Live {
         .await;
         let mut all = Vec::new();
         for (spot, peers) in found {
-            let peers = peers.map_err(|error| failed(spot.half, &error))?;
+            let peers = peers.map_err(Trouble::from)?;
             let host = &spot.place.host;
             all.extend(peers.into_iter().map(|p| (host.clone(), spot.pool.name.clone(), p.address, p.connections)));
         }
@@ -108,7 +108,7 @@ impl Live {
             return Ok(Placed::Already);
         }
         // The artifact of an old release may be gone from this machine: it is only asked for where the server lacks it.
-        let seen = server::look(&self.hosts, spot.place, &bounds).await.map_err(|error| failed(spot.half, &error))?;
+        let seen = server::look(&self.hosts, spot.place, &bounds).await.map_err(Trouble::from)?;
         let there = seen.releases.iter().any(|kept| {
             kept.name == release.version.to_string()
                 && matches!(release.pools.get(&spot.pool.name),
@@ -119,7 +119,7 @@ impl Live {
         let packed = if there { None } else { Some(self.packed_for(spot, release).await?) };
         let progress = self.upload_progress(spot);
         let placed = server::place_release(&self.hosts, &task, packed.as_deref(), progress).await;
-        placed.map_err(|error| failed(spot.half, &error))
+        placed.map_err(|error| Trouble::from(error).into())
     }
 
     fn upload_progress(&self, spot: Spot<'_>) -> server::Progress {
@@ -144,8 +144,7 @@ impl Live {
     /// The artifact behind a release's content, inspected once for a command and unchanged since the release was made.
     async fn packed_for(&self, spot: Spot<'_>, release: &Release) -> Result<Arc<Packed>, Failure> {
         let Some(Content::Artifact { sha256, path }) = release.pools.get(&spot.pool.name) else {
-            let message = format!("{} has no artifact for the pool `{}`", release.version, spot.pool.name);
-            return Err(Failure::new(Effect::Unhealthy, message));
+            return Err(Trouble::NoArtifact { version: release.version, pool: spot.pool.name.clone() }.into());
         };
         // Held while packing, so that the other places of the pool wait for it rather than pack again.
         let mut packed = self.packed.lock().await;
@@ -153,17 +152,9 @@ impl Live {
             return Ok(known.clone());
         }
         let made = artifact::pack(PathBuf::from(path)).await;
-        let made = made.map_err(|error| Failure {
-            effect: Effect::Unhealthy,
-            message: error.to_string(),
-            hint: Some(error.hint()),
-        })?;
+        let made = made.map_err(Trouble::from)?;
         if &made.sha256 != sha256 {
-            let message = format!(
-                "the artifact `{path}` of {} has changed since the release was made, so it was not sent",
-                release.version
-            );
-            return Err(Failure::new(Effect::Unhealthy, message).hint("bring the artifact back as it was"));
+            return Err(Trouble::Changed { path: path.clone(), version: release.version }.into());
         }
         let made = Arc::new(made);
         packed.insert(sha256.clone(), made.clone());
@@ -195,7 +186,7 @@ impl Live {
             Err(error) => at(Doing::Failed(error.to_string())),
         };
         self.progress(ended);
-        activated.map(|how| how == Activated::Already).map_err(|error| failed(spot.half, &error))
+        Ok(activated.map_err(Trouble::from)? == Activated::Already)
     }
 
     pub(super) async fn prune(&self, work: Work<'_>, protect: &[Version]) -> Result<Vec<String>, Failure> {
@@ -265,11 +256,4 @@ pub(super) fn all_of_upgrade(work: Work<'_>, half: Half, failures: Vec<Failure>,
     }
     let serves = format!("{} carries the site and was not touched", half.other());
     Some(Failure { message: and_then(&failure.message, &serves), ..failure })
-}
-
-/// What a server's failure means for the command: a fence in the way leaves it open, anything else is the release's or
-/// the server's fault.
-pub(super) fn failed(_half: Half, error: &ServerError) -> Failure {
-    let effect = if error.is_refused() { Effect::Refused } else { Effect::Unhealthy };
-    Failure { effect, message: error.to_string(), hint: error.hint() }
 }

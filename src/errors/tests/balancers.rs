@@ -45,7 +45,6 @@ fn kinds() -> Vec<(&'static str, Kind)> {
 
 #[test]
 fn balancers() {
-    let of = |kind| Error { host: text("lb1"), kind };
     let mut cards: Vec<String> = kinds()
         .into_iter()
         .map(|(name, kind)| {
@@ -65,6 +64,11 @@ fn balancers() {
         None,
     ));
     insta::assert_snapshot!(read_aloud(&cards));
+}
+
+/// It happened on `lb1`.
+pub fn of(kind: Kind) -> Error {
+    Error { host: text("lb1"), kind }
 }
 
 /// A balancer that does not answer.

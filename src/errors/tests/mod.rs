@@ -7,6 +7,7 @@ mod hosts;
 mod journals;
 mod refusals;
 mod servers;
+mod steps;
 
 use bluegreen_core::{
     lock::{Queued, Ticket},
