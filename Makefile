@@ -5,7 +5,7 @@ DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
 export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help build install test check fmt clippy deny shellcheck soak bench demo playground recording deb debtest
+.PHONY: help build install test check fmt clippy deny shellcheck soak bench demo playground recording deb debtest static
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -68,3 +68,9 @@ debtest: ## A package of the debug build, installed into an empty root by dpkg, 
 	$(CARGO) build --locked --bin bluegreen
 	@CARGO="$(CARGO)" sh scripts/deb.sh $(DEBUG)/bluegreen --fast
 	@sh scripts/deb-test.sh
+
+MUSL = $(shell uname -m)-unknown-linux-musl
+static: ## A build without shared libraries, for any Linux, in target/$(uname -m)-unknown-linux-musl/release
+	@sh scripts/install-missing.sh musl-gcc=musl-tools
+	rustup target add $(MUSL)
+	$(CARGO) build --release --locked --target $(MUSL) --bin bluegreen --bin bg

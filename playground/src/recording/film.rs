@@ -10,6 +10,11 @@ const FRAME_MS: u64 = 100;
 const LONGEST_WAIT: Duration = Duration::from_millis(1500);
 /// So long a word takes to type.
 const WORD: Duration = Duration::from_millis(180);
+/// Lines that the terminal keeps of what was scrolled away.
+const KEPT: usize = 200;
+/// Until whoever looks has scrolled up to what was scrolled away, and how long he then looks at the end.
+const SCROLLING: Duration = Duration::from_millis(800);
+const END: Duration = Duration::from_millis(2000);
 
 /// The terminal's own text and ground.
 pub const TEXT: (u8, u8, u8) = (0xd5, 0xda, 0xe3);
@@ -76,7 +81,7 @@ impl Film {
     /// An empty terminal of (rows, columns).
     pub fn new((rows, columns): (u16, u16)) -> Film {
         let (now, skipped) = (Duration::ZERO, Duration::ZERO);
-        Film { parser: Parser::new(rows, columns, 0), frames: Vec::new(), now, skipped }
+        Film { parser: Parser::new(rows, columns, KEPT), frames: Vec::new(), now, skipped }
     }
 
     /// The time that the next byte belongs to, as [`Film::show`] wants it.
@@ -84,9 +89,10 @@ impl Film {
         self.now + self.skipped
     }
 
-    /// An empty screen.
+    /// An empty screen, and nothing above it.
     pub fn clear(&mut self) {
-        self.feed(b"\x1b[H\x1b[2J");
+        let (rows, columns) = self.parser.screen().size();
+        self.parser = Parser::new(rows, columns, KEPT);
     }
 
     /// The prompt, and a line typed behind it word by word.
@@ -108,9 +114,20 @@ impl Film {
         self.feed(bytes);
     }
 
-    /// The picture stands for so long.
-    pub fn hold(&mut self, time: Duration) {
-        self.now += time;
+    /// Somebody looks at it for so long: first at what was scrolled away, then at the end.
+    pub fn look(&mut self, time: Duration) {
+        let screen = self.parser.screen_mut();
+        screen.set_scrollback(KEPT);
+        if screen.scrollback() > 0 {
+            self.now += SCROLLING;
+            self.take();
+            self.now += time;
+            self.parser.screen_mut().set_scrollback(0);
+            self.take();
+            self.now += END;
+        } else {
+            self.now += time;
+        }
     }
 
     /// What the screen says.
@@ -128,6 +145,11 @@ impl Film {
 
     fn feed(&mut self, bytes: &[u8]) {
         self.parser.process(bytes);
+        self.take();
+    }
+
+    /// Takes a frame, where anything is new.
+    fn take(&mut self) {
         let rows = self.rows();
         let at_ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX) / FRAME_MS * FRAME_MS;
         match self.frames.last_mut() {
@@ -181,7 +203,7 @@ mod tests {
         film.show(Duration::from_millis(10), b"a");
         film.show(Duration::from_millis(20), b"b");
         film.show(Duration::from_secs(20), b"\r\n\x1b[1mc\x1b[0m  d");
-        film.hold(Duration::from_secs(1));
+        film.look(Duration::from_secs(1));
         let frames = film.end();
         let texts: Vec<(u64, Vec<Vec<&str>>)> = frames
             .iter()
@@ -193,6 +215,17 @@ mod tests {
         let last = vec![vec!["ab"], vec!["c", "d"]];
         assert_eq!(texts, [(0, vec![vec!["ab"], vec![]]), (1500, last.clone()), (2520, last)]);
         assert_eq!(frames[1].rows[1].iter().map(|run| run.column).collect::<Vec<_>>(), [0, 3]);
+    }
+
+    #[test]
+    fn what_was_scrolled_away_is_looked_at_first() {
+        let mut film = Film::new((2, 10));
+        film.show(Duration::ZERO, b"a\r\nb\r\nc");
+        film.look(Duration::from_secs(3));
+        let first: Vec<(u64, String)> =
+            film.end().iter().map(|frame| (frame.at_ms, frame.rows[0][0].text.clone())).collect();
+        let of = |text: &str| text.to_owned();
+        assert_eq!(first, [(0, of("b")), (800, of("a")), (3800, of("b")), (5800, of("b"))]);
     }
 
     #[test]

@@ -47,11 +47,12 @@ pub fn record(file: &Path) -> Result<()> {
         film.clear();
         film.type_line(line);
         play(&site, line, &mut film)?;
-        film.hold(look);
+        film.look(look);
     }
     let seen = load.stop();
+    film.clear();
     film.type_line(&format!("# {} requests were sent meanwhile, {} failed", seen.sent, seen.failed));
-    film.hold(Duration::from_secs(5));
+    film.look(Duration::from_secs(4));
     let svg = svg::draw(&film.end(), SIZE);
     fs::write(file, &svg).map_err(io("cannot write", file))?;
     println!("\n{}: {} KB, {} requests, {} failed", file.display(), svg.len() / 1000, seen.sent, seen.failed);

@@ -42,9 +42,11 @@ pub fn draw(frames: &[Frame], (rows, columns): (u16, u16)) -> String {
     let ground = hex(GROUND);
     let _ = write!(
         out,
-        "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{ground}\"/>\n<g fill=\"#484f58\"><circle cx=\"20\" cy=\"15\" \
+        "<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{ground}\" stroke=\"#484f58\"/>\n<g fill=\"#484f58\"><circle cx=\"20\" cy=\"15\" \
          r=\"5\"/><circle cx=\"37\" cy=\"15\" r=\"5\"/><circle cx=\"54\" cy=\"15\" r=\"5\"/></g>\n<svg x=\"{PAD}\" \
-         y=\"{BAR}\" width=\"{width}\" height=\"{height}\"><g id=\"film\">\n"
+         y=\"{BAR}\" width=\"{width}\" height=\"{height}\"><g id=\"film\">\n",
+        whole_width - 1.0,
+        whole_height - 1
     );
     for (number, picture) in pictures.iter().enumerate() {
         let x = width * number as f64;
