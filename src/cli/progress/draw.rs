@@ -23,6 +23,9 @@ const WIDE: usize = 70;
 /// Between two pictures of the mark that turns.
 const TURN: Duration = Duration::from_millis(100);
 
+/// Bounds that differ by less are one.
+const SAME: Duration = Duration::from_secs(5);
+
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const GREEN: &str = "32";
@@ -42,7 +45,7 @@ pub fn draw(tree: &Tree, size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line>
     let mut lines = vec![head(tree, width, elapsed, now, glyphs)];
     lines.extend(whole(tree, width));
     let left = room.saturating_sub(lines.len());
-    lines.extend(hosts(&tree.hosts, Size { width, height: left }, now, glyphs));
+    lines.extend(hosts(&tree.hosts, Size { width, height: left }, (now, until(tree)), glyphs));
     lines.truncate(room);
     lines.into_iter().map(|line| line.cut(width, glyphs.more)).collect()
 }
@@ -57,7 +60,7 @@ fn head(tree: &Tree, width: usize, elapsed: Duration, now: Instant, glyphs: &Gly
         Now::Begins | Now::Between => (String::new(), "getting ready"),
     };
     let time = format!("  {}", seconds(elapsed));
-    let bound = tree.whole.as_ref().and_then(|whole| left(whole.until, now)).map(|left| format!("  {left}"));
+    let bound = until(tree).map(|until| format!("  {}", left(until, now)));
     let mut bound = bound.unwrap_or_default();
     let taken = 2 + columns(&number) + columns(&time);
     // What is done comes before when it is given up.
@@ -74,6 +77,12 @@ fn head(tree: &Tree, width: usize, elapsed: Duration, now: Instant, glyphs: &Gly
         .with(&bound, DIM)
 }
 
+/// When the last of what is under way is given up.
+fn until(tree: &Tree) -> Option<Instant> {
+    let parts = tree.hosts.iter().flat_map(|host| &host.parts);
+    tree.whole.as_ref().and_then(|whole| whole.until).or_else(|| parts.filter_map(|part| part.until).max())
+}
+
 /// What is said of the whole.
 fn whole(tree: &Tree, width: usize) -> Vec<Line> {
     let text = match (&tree.now, &tree.whole) {
@@ -85,7 +94,7 @@ fn whole(tree: &Tree, width: usize) -> Vec<Line> {
 }
 
 /// A line for each host that has something to say; where not all find room, those that are not done come first.
-fn hosts(all: &[Host], size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line> {
+fn hosts(all: &[Host], size: Size, times: (Instant, Option<Instant>), glyphs: &Glyphs) -> Vec<Line> {
     let all: Vec<&Host> = all.iter().filter(|host| !host.is_quiet()).collect();
     let mut shown: Vec<&Host> = all.iter().copied().filter(|host| !host.parts.is_empty()).collect();
     if shown.is_empty() || size.height == 0 {
@@ -100,7 +109,7 @@ fn hosts(all: &[Host], size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line> {
     }
     let most = (size.width / 3).max(8);
     let names = shown.iter().map(|host| columns(&host.name)).max().unwrap_or(0).min(most);
-    let mut lines: Vec<Line> = shown.iter().map(|host| line(host, names, size.width, now, glyphs)).collect();
+    let mut lines: Vec<Line> = shown.iter().map(|host| line(host, names, size.width, times, glyphs)).collect();
     if !is_all {
         lines.push(Line::plain("    ").with(&others(&all, &shown, glyphs), DIM));
     }
@@ -121,7 +130,7 @@ fn others(all: &[&Host], shown: &[&Host], glyphs: &Glyphs) -> String {
     format!("{} and {count} more {hosts}{done}", glyphs.more)
 }
 
-fn line(host: &Host, names: usize, width: usize, now: Instant, glyphs: &Glyphs) -> Line {
+fn line(host: &Host, names: usize, width: usize, times: (Instant, Option<Instant>), glyphs: &Glyphs) -> Line {
     let (mark, style) = match host.standing() {
         Standing::Done => (glyphs.done, GREEN),
         Standing::Failed => (glyphs.failed, RED),
@@ -129,11 +138,17 @@ fn line(host: &Host, names: usize, width: usize, now: Instant, glyphs: &Glyphs) 
     };
     let name = padded(&cut(&host.name, names, glyphs.more), names);
     let start = Line::plain("  ").with(mark, style).with(" ", "").with(&name, "").with("  ", "");
-    parts(host, start, width, Some(now), glyphs)
+    parts(host, start, width, times, glyphs)
 }
 
-/// What is said of each part of a host, behind `line`.
-pub fn parts(host: &Host, mut line: Line, width: usize, now: Option<Instant>, glyphs: &Glyphs) -> Line {
+/// What is said of each part of a host, behind `line`. `now`, and when the last part of any host is given up.
+pub fn parts(
+    host: &Host,
+    mut line: Line,
+    width: usize,
+    (now, last): (Instant, Option<Instant>),
+    glyphs: &Glyphs,
+) -> Line {
     for (number, part) in host.parts.iter().enumerate() {
         if number > 0 {
             line = line.with(&format!(" {} ", glyphs.dot), DIM);
@@ -145,8 +160,10 @@ pub fn parts(host: &Host, mut line: Line, width: usize, now: Option<Instant>, gl
         }
         let bar = if width >= WIDE && host.parts.len() == 1 { BAR } else { 0 };
         line = doing(part, line, bar, glyphs);
-        if let Some(left) = now.and_then(|now| left(part.until, now)) {
-            line = line.with(&format!("  {left}"), DIM);
+        // Most have the same bound as the whole, which the head says.
+        let own = part.until.filter(|until| last.is_some_and(|last| last.duration_since(*until) > SAME));
+        if let Some(until) = own {
+            line = line.with(&format!("  {}", left(until, now)), DIM);
         }
     }
     line
@@ -189,17 +206,14 @@ pub fn bar(done: u64, of: u64, cells: usize, glyphs: &Glyphs) -> (String, String
 }
 
 /// How long it goes on at the most.
-fn left(until: Option<Instant>, now: Instant) -> Option<String> {
-    let left = until?.saturating_duration_since(now);
+fn left(until: Instant, now: Instant) -> String {
+    let left = until.saturating_duration_since(now);
     if left.is_zero() {
-        return Some("its time is up".to_owned());
+        return "its time is up".to_owned();
     }
     // Rounded up: a bound that is shown is never shorter than the real one.
-    Some(format!(
-        "at most {} more",
-        match left.as_secs() + u64::from(left.subsec_nanos() > 0) {
-            secs @ 0..120 => format!("{secs} s"),
-            secs => format!("{} min", secs.div_ceil(60)),
-        }
-    ))
+    match left.as_secs() + u64::from(left.subsec_nanos() > 0) {
+        secs @ 0..120 => format!("at most {secs} s more"),
+        secs => format!("at most {} min more", secs.div_ceil(60)),
+    }
 }

@@ -1,5 +1,7 @@
 //! What stays on the screen when something is over.
 
+use std::time::Instant;
+
 use super::{
     draw, seconds,
     tree::{Host, Kept},
@@ -86,5 +88,5 @@ fn below(text: &str, width: usize) -> Vec<Line> {
 /// What was known last of a host that did not get through; the end of the command says it in full.
 fn last_of(host: &Host, width: usize, glyphs: &Glyphs) -> Line {
     let start = Line::plain(&" ".repeat(INDENT.min(width / 2))).with(&host.name, "").with("  ", "");
-    draw::parts(host, start, 0, None, glyphs).cut(width, glyphs.more)
+    draw::parts(host, start, 0, (Instant::now(), None), glyphs).cut(width, glyphs.more)
 }

@@ -111,6 +111,24 @@ fn a_bar_grows_with_what_was_sent_and_health_is_counted() {
 }
 
 #[test]
+fn the_longest_bound_is_said_once_and_a_shorter_one_beside_its_host() {
+    let now = Instant::now();
+    let starts = |host: &str, seconds| {
+        let doing = Doing::Says("starting v2".to_owned());
+        Report::Progress(Progress::of(host, doing).until(now + Duration::from_secs(seconds)))
+    };
+    let (tree, _) = tree(now, [began(), starts("web1", 60), starts("web2", 59), starts("web3", 10)]);
+    let lines: Vec<String> = draw(&tree, USUAL, now, &UNICODE).iter().map(Line::text).collect();
+    let wanted = [
+        "⠋ [3/8] drain green  0.0 s  at most 60 s more",
+        "    web1  starting v2",
+        "    web2  starting v2",
+        "    web3  starting v2  at most 10 s more",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[test]
 fn of_sixty_hosts_those_that_are_not_done_come_first_and_the_rest_is_counted() {
     let mut reports = vec![began(), Report::StepHosts(hosts(60))];
     reports.extend((1..=40).map(|number| says(&format!("web{number}"), "sending")));
