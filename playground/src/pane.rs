@@ -163,8 +163,9 @@ mod tests {
         pane.write("\x1b[9A\x1b[1mx\x1b[0m\x1b[K\r\n\x1b[J");
         assert_eq!(pane.rows(), ["one", "abcde", "x"], "no further up than what is seen");
         pane.resize(3, 4);
-        assert_eq!((pane.rows(), pane.cursor()), (["one", "abc", "de", "x"].map(str::to_owned).to_vec(), (4, 0)));
+        // The row above went on in this one, and nothing has written over its end since.
+        assert_eq!((pane.rows(), pane.cursor()), (["one", "abc", "dex"].map(str::to_owned).to_vec(), (3, 0)));
         pane.resize(10, 4);
-        assert_eq!(pane.rows(), ["one", "abcde", "x"]);
+        assert_eq!(pane.rows(), ["one", "abcdex"]);
     }
 }
