@@ -243,7 +243,7 @@ async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Tail>>) {
 }
 
 /// The lines that say why, without ssh's frames of `@`.
-fn explain(said: &str) -> String {
+pub(crate) fn explain(said: &str) -> String {
     let lines: Vec<&str> =
         said.lines().map(|line| line.trim_matches(['@', ' ', '\r'])).filter(|line| !line.is_empty()).collect();
     let text = last_lines(&lines.join("\n"), 4).replace('\n', "; ");

@@ -115,6 +115,33 @@ pub struct Line {
     pub text: String,
 }
 
+/// Makes lines of what a command says on its two streams.
+struct Delivery<F: FnMut(Line)> {
+    stdout: Lines,
+    stderr: Lines,
+    deliver: F,
+}
+
+impl<F: FnMut(Line)> Delivery<F> {
+    fn to(deliver: F) -> Self {
+        Delivery { stdout: Lines::default(), stderr: Lines::default(), deliver }
+    }
+
+    fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        let lines = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        lines.push(bytes, |text| (self.deliver)(Line { stream, text }));
+    }
+
+    /// The streams have ended.
+    fn finish(&mut self) {
+        self.stdout.finish(|text| (self.deliver)(Line { stream: Stream::Stdout, text }));
+        self.stderr.finish(|text| (self.deliver)(Line { stream: Stream::Stderr, text }));
+    }
+}
+
 impl Hosts {
     /// No connection is made yet.
     pub fn new(settings: SshSettings) -> Self {
@@ -300,17 +327,10 @@ impl Host {
     }
 
     /// Runs a command and delivers its lines as they come. Returns the exit status.
-    pub async fn stream(&self, run: Run, mut deliver: impl FnMut(Line) + Send) -> Result<i32, HostError> {
-        let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-        let status = {
-            let mut sink = |stream: Stream, bytes: &[u8]| match stream {
-                Stream::Stdout => stdout.push(bytes, |text| deliver(Line { stream, text })),
-                Stream::Stderr => stderr.push(bytes, |text| deliver(Line { stream, text })),
-            };
-            self.connection().await?.run(run, &mut sink).await
-        };
-        stdout.finish(|text| deliver(Line { stream: Stream::Stdout, text }));
-        stderr.finish(|text| deliver(Line { stream: Stream::Stderr, text }));
+    pub async fn stream(&self, run: Run, deliver: impl FnMut(Line) + Send) -> Result<i32, HostError> {
+        let mut lines = Delivery::to(deliver);
+        let status = self.connection().await?.run(run, &mut |stream, bytes| lines.push(stream, bytes)).await;
+        lines.finish();
         status
     }
 
@@ -319,29 +339,19 @@ impl Host {
     pub async fn stream_alone(
         &self,
         make: impl Fn() -> Run,
-        mut deliver: impl FnMut(Line) + Send,
+        deliver: impl FnMut(Line) + Send,
     ) -> Result<i32, HostError> {
-        let gone =
-            || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
-        let shared = self.shared.upgrade().ok_or_else(gone)?;
-        let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-        let status = {
-            let mut sink = |stream: Stream, bytes: &[u8]| match stream {
-                Stream::Stdout => stdout.push(bytes, |text| deliver(Line { stream, text })),
-                Stream::Stderr => stderr.push(bytes, |text| deliver(Line { stream, text })),
-            };
-            shared.may_be_given(&self.name)?;
-            let mut attempts = Attempts::from_now(shared.settings.connect_timeout);
-            loop {
-                match shared.alone(&self.name, make(), &mut sink).await {
-                    Ok(status) => break Ok(status),
-                    Err(error @ HostError::Dropped { .. }) => attempts.again(error).await?,
-                    Err(error) => break Err(error),
-                }
+        let shared = self.shared()?;
+        shared.may_be_given(&self.name)?;
+        let mut lines = Delivery::to(deliver);
+        let mut attempts = Attempts::from_now(shared.settings.connect_timeout);
+        let status = loop {
+            match shared.alone(&self.name, make(), &mut |stream, bytes| lines.push(stream, bytes)).await {
+                Err(error @ HostError::Dropped { .. }) => attempts.again(error).await?,
+                ended => break ended,
             }
         };
-        stdout.finish(|text| deliver(Line { stream: Stream::Stdout, text }));
-        stderr.finish(|text| deliver(Line { stream: Stream::Stderr, text }));
+        lines.finish();
         status
     }
 
@@ -349,6 +359,13 @@ impl Host {
     /// while anybody holds it.
     pub async fn forward(&self, address: &str, port: u16) -> Result<Forward, HostError> {
         self.connection().await?.forward(address, port).await
+    }
+
+    /// What all hosts have in common, until their connections are closed.
+    fn shared(&self) -> Result<Arc<Shared>, HostError> {
+        let closed =
+            || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
+        self.shared.upgrade().ok_or_else(closed)
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, HostError> {
@@ -362,9 +379,7 @@ impl Host {
         if let Some(error) = slot.recent_failure() {
             return Err(error);
         }
-        let closed =
-            || HostError::Local { host: self.name.to_string(), detail: "its connections were closed already".into() };
-        let shared = self.shared.upgrade().ok_or_else(closed)?;
+        let shared = self.shared()?;
         let begun = Instant::now();
         let opened = shared.open(&self.name).await.map(Arc::new);
         let slow = opened.as_ref().err().filter(|error| error.is_of_network() && begun.elapsed() >= SLOW);

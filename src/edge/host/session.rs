@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::HostError;
+use super::master::explain;
 use super::output::{Marks, Tail};
 use super::run::{KILL_GRACE, Run, Stdin, seconds_up};
 
@@ -279,8 +280,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn no_login_within(&self, after: Duration) -> HostError {
-        let detail = super::output::last_lines(&self.marks[1].noise().unwrap_or_default(), 4).replace('\n', "; ");
-        let detail = if detail.is_empty() { "ssh said nothing".to_owned() } else { detail };
+        let detail = explain(&self.marks[1].noise().unwrap_or_default());
         HostError::ConnectTimedOut { host: self.host.to_owned(), after, detail }
     }
 
