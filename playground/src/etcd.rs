@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::base;
 use crate::block::{Block, at};
 use crate::error::{Error, Naming, Result, last_lines};
 use crate::get::request;
@@ -56,8 +57,7 @@ impl Etcd {
             peer: at(address, peer),
             child: None,
         });
-        let dir = tempfile::Builder::new().prefix(reaper::PREFIX).rand_bytes(6).tempdir_in("/tmp");
-        let dir = dir.naming("cannot create a directory in", "/tmp")?.keep();
+        let dir = base::create()?;
         let reaper = Reaper::start(&app_binary()?, &dir)?;
         let mut etcd = Etcd { dir, members: members.collect(), is_secured: false, program, reaper, _block: block };
         etcd.start_all()?;

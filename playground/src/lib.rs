@@ -10,10 +10,12 @@
 //! ```
 //!
 //! Every host has its own address in 127.0.0.0/8, directory tree and sshd; every balancer its own nginx. One temporary
-//! directory holds it all, and a reaper process removes it, and ends what runs, when the owner ends in whatever way.
+//! directory holds it all, and a reaper process removes it, and ends what runs, when the owner ends in whatever way. It is
+//! made in /tmp, or in the directory that the environment names with `BG_PLAYGROUND_DIR`.
 
 pub mod app;
 mod artifact;
+mod base;
 mod behaviour;
 mod block;
 mod drip;

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::artifact;
+use crate::base;
 use crate::behaviour::Behaviour;
 use crate::error::{Error, Naming, Result};
 use crate::fleet::Network;
@@ -49,9 +50,7 @@ impl Playground {
     /// runs yet: the first release is installed by `bg setup` (or by [`Playground::start_app`]).
     pub fn start(options: Options) -> Result<Playground> {
         let programs = Programs::find()?;
-        // In /tmp and short: control sockets of ssh below it must stay within 108 bytes.
-        let dir = tempfile::Builder::new().prefix(reaper::PREFIX).rand_bytes(6).tempdir_in("/tmp");
-        let dir = dir.naming("cannot create a directory in", "/tmp")?.keep();
+        let dir = base::create()?;
         let reaper = Reaper::start(&programs.playground, &dir)?;
         let started = Playground::build(options, programs, &dir, reaper);
         if started.is_err() {

@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::hold::Holder;
 use super::space::Space;
+use crate::base::base;
 use crate::error::{Error, Naming, Result};
 use crate::faults::mount;
 use crate::layout::Layout;
@@ -229,7 +230,8 @@ fn claim(dir: &Path) -> Result<Flock<File>> {
 
 /// Removes fleets whose owner is dead and whose reaper was killed too: disks are still mounted in their directories.
 fn sweep() -> Result<()> {
-    for entry in fs::read_dir("/tmp").naming("cannot read", "/tmp")?.flatten() {
+    let base = base()?;
+    for entry in fs::read_dir(&base).naming("cannot read", &base)?.flatten() {
         let (dir, name) = (entry.path(), entry.file_name());
         let Ok(file) = File::open(dir.join(LOCK)) else { continue };
         let is_ours = name.to_string_lossy().starts_with(reaper::PREFIX);
