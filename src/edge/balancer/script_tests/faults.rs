@@ -126,6 +126,6 @@ fn with_sudo_the_same_work_is_done_for_an_ordinary_user_who_may() {
         run(script::WRITE_CONF, &args, &conf::files(revision)).done();
         run(script::SETTLE_CONF, &[site.path(), "yes", "5"], b"").done();
     }
-    let log = run(script::LOG_SINCE, &["yes", "/nonexistent", "2026"], b"");
+    let log = run(script::LOG_SINCE, &["yes", &format!("{}/error.log", site.path()), "2026"], b"");
     assert!(log.code != Some(0) && log.stderr.contains("No such file"), "{}", log.stderr);
 }
