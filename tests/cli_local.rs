@@ -113,10 +113,10 @@ fn a_wrong_command_line_ends_with_2_and_one_document() {
         assert!(ran.stderr.is_empty(), "{}", ran.stderr);
     }
     let ran = run(BG, dir.path(), &["chekc"]);
-    assert!(ran.stderr.contains("a similar subcommand exists: 'check'"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a similar subcommand exists: `check`"), "{}", ran.stderr);
     let ran = run(BG, dir.path(), &["exec", "web", "--timeout", "0", "--", "true"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("invalid value '0' for '--timeout <SECONDS>'"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("invalid value `0` for `--timeout <SECONDS>`"), "{}", ran.stderr);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_command_that_changes_the_site_is_no_guess_for_another_word() {
     }
     for (word, near) in [("flp", "flip"), ("depoly", "deploy"), ("statsu", "status")] {
         let ran = run(BG, dir.path(), &[word]);
-        assert!(ran.stderr.contains(&format!("'{near}'")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("`{near}`")), "{}", ran.stderr);
     }
 }
 
@@ -156,4 +156,46 @@ fn a_damaged_journal_is_named_with_its_line_and_the_hosts_are_asked_all_the_same
     assert!(document["journal"].as_str().unwrap().contains("damaged at line 1"), "{}", ran.stdout);
     assert_eq!(document["balancers"][0]["reachable"], false);
     assert_eq!(document["stage"], Value::Null);
+}
+
+/// Wrong command lines, each with what is said of it.
+#[test]
+fn wrong_command_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(BG, dir.path(), &["init"]).code, Some(0));
+    let lines = [
+        "",
+        "deplyo",
+        "adopt",
+        "flip --bakc",
+        "status extra",
+        "shell tcsh",
+        "-i nowhere check",
+        "exec wbe -- true",
+        "exec web",
+        "canary",
+        "canary mobil=10%",
+        "canary mobile=ten",
+        "canary mobile=101%",
+        "canary mobile=0%",
+        "deploy --revert-after 10m",
+        "flip --revert-after soon",
+        "flip --revert-after 1s",
+        "flip --back --revert-after 10m",
+        "canary off --revert-after 10m",
+        "deploy --artifact web",
+        "deploy --wait soon",
+        "deploy --skip-superseded",
+        "lock --why",
+        "journal copy file:a",
+        "journal copy nowhere file:b",
+    ];
+    let mut said = String::new();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ran = run(BG, dir.path(), &words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "bg {line}: {}", ran.stderr);
+        said.push_str(&format!("{}\n{}\n", format!("$ bg {line}").trim_end(), ran.stderr));
+    }
+    insta::assert_snapshot!(said);
 }

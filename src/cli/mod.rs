@@ -162,7 +162,8 @@ fn drop_far_misses(error: &mut clap::Error) {
 
 /// clap's words in our form: the message, then the hints.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> CliError {
-    let text = error.render().to_string();
+    // Its quotes are 'these', everybody else's are `these`.
+    let text = error.render().to_string().replace('\'', "`");
     if error.kind() == clap::error::ErrorKind::MissingSubcommand {
         return CliError::usage("no command was given", "`bg --help` lists them");
     }
