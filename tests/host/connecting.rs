@@ -106,6 +106,19 @@ async fn who_can_be_reached_within_a_bound_is_told_and_the_other_attempts_leave_
 }
 
 #[tokio::test]
+async fn hosts_that_hang_hold_up_no_other_for_long_where_nobody_has_patience() {
+    let sshd = Sshd::start("");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sshd.configure(&format!("Host silent*\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
+    // More of them than are opened at once, and the good one last.
+    let mut names: Vec<String> = (0..10).map(|number| format!("silent{number}")).collect();
+    names.push("box".to_owned());
+    let hosts = Hosts::impatient(sshd.settings(), Duration::from_millis(200));
+    assert_eq!(hosts.reachable(&names, Duration::from_secs(3)).await, ["box"], "they have five seconds each");
+    hosts.close().await;
+}
+
+#[tokio::test]
 async fn many_connections_to_one_server_that_drops_some_all_come_up() {
     let sshd = Sshd::start("MaxStartups 2:50:100");
     let names: Vec<String> = (1..=12).map(|n| format!("box{n}")).collect();

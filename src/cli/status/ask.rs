@@ -151,29 +151,7 @@ impl Round<'_> {
             self.deadline.bound(probe.check_once(Depth::Quick)).await.transpose()
         };
         let answers: Vec<Result<Option<Verdict>, ProbeError>> = join_all(each.into_iter().map(ask)).await;
-        self.together(answers, own)
-    }
-
-    fn together(&self, answers: Vec<Result<Option<Verdict>, ProbeError>>, own: bool) -> Health {
-        let (mut healthy, mut late, mut why) = (None, false, None);
-        for answer in answers {
-            match answer {
-                Ok(Some(Verdict::Healthy)) => healthy = Some(Verdict::Healthy),
-                Ok(Some(unhealthy)) => return Health::Known(unhealthy),
-                Ok(None) => late = true,
-                // The balancer's own line says it.
-                Err(error) if !own && error.is_of_viewpoint() => {}
-                Err(error) => why = why.or_else(|| Some(error.to_string())),
-            }
-        }
-        match (healthy, why) {
-            (Some(verdict), _) => Health::Known(verdict),
-            (None, Some(why)) => Health::Unknown(why),
-            (None, None) if late => {
-                Health::Unknown(format!("its health was not answered within {}", self.deadline.spoken()))
-            }
-            (None, None) => Health::Unknown("there is no balancer to ask from".to_owned()),
-        }
+        together(answers, own, self.deadline)
     }
 
     /// What an interrupted step makes worth asking.
@@ -191,5 +169,51 @@ fn release_of_step(state: &State, half: Half) -> Option<&Release> {
     match open.at().map(|planned| &planned.step) {
         Some(Step::Activate { half: of, release }) if *of == half => state.releases.get(release),
         _ => None,
+    }
+}
+
+/// What all viewpoints saw; `None` is one that gave no answer in time. `own`: the only one is the server itself.
+fn together(answers: Vec<Result<Option<Verdict>, ProbeError>>, own: bool, deadline: Deadline) -> Health {
+    let (mut healthy, mut late, mut why) = (None, false, None);
+    for answer in answers {
+        match answer {
+            Ok(Some(Verdict::Healthy)) => healthy = Some(Verdict::Healthy),
+            Ok(Some(unhealthy)) => return Health::Known(unhealthy),
+            Ok(None) => late = true,
+            // The balancer's own line says it.
+            Err(error) if !own && error.is_of_viewpoint() => {}
+            Err(error) => why = why.or_else(|| Some(error.to_string())),
+        }
+    }
+    match (healthy, why) {
+        (Some(verdict), _) => Health::Known(verdict),
+        (None, Some(why)) => Health::Unknown(why),
+        (None, None) if late => Health::Unknown(format!("its health was not answered within {}", deadline.spoken())),
+        (None, None) => Health::Unknown("there is no balancer to ask from".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_balancer_that_hangs_takes_nothing_from_what_the_others_see() {
+        let together = |answers, own| together(answers, own, Deadline::new(Instant::now(), Duration::from_secs(2)));
+        let sick =
+            || Verdict::Unhealthy { reason: "GET / answered 503".into(), from: "lb1".into(), quote: String::new() };
+        let lost = || Err(ProbeError::NotReached { host: "lb2".to_owned() });
+        let unknown = |why: &str| Health::Unknown(why.to_owned());
+        assert_eq!(together(vec![Ok(None), Ok(Some(Verdict::Healthy))], false), Health::Known(Verdict::Healthy));
+        assert_eq!(together(vec![lost(), Ok(Some(Verdict::Healthy))], false), Health::Known(Verdict::Healthy));
+        assert_eq!(together(vec![Ok(Some(Verdict::Healthy)), Ok(Some(sick()))], false), Health::Known(sick()));
+        assert_eq!(together(vec![Ok(None), lost()], false), unknown("its health was not answered within 2 s"));
+        assert_eq!(together(vec![lost()], false), unknown("there is no balancer to ask from"));
+        let Health::Unknown(why) = together(vec![lost()], true) else { panic!("nothing is known of it") };
+        assert!(why.contains("lb2"), "{why}");
     }
 }
