@@ -359,7 +359,9 @@ impl HostError {
             }
             Self::Dropped { .. } => "sshd's MaxStartups may be too low for a jump host that everything passes, or somebody floods it; try again".into(),
             Self::Connect { .. } => format!("try `ssh -v {host} true`"),
-            Self::NoSession { .. } => "sshd's MaxSessions must be at least 10 (its default)".into(),
+            Self::NoSession { .. } => {
+                format!("does it still answer? try `ssh {host} true`; sshd's MaxSessions must be at least 10 (its default)")
+            }
             Self::NotRun { .. } => format!("the login user on `{host}` needs a POSIX shell, and no forced command for this key"),
             Self::NoSudo { .. } => {
                 format!("the login user on `{host}` needs a NOPASSWD rule in sudoers; `ssh {host} sudo -n true` shows when it has one")
