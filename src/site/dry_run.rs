@@ -25,14 +25,14 @@ const DIFF_LINES: usize = 40;
 impl Site {
     pub(super) async fn dry_run(&self, state: &State, command: &Command, plan: &Plan) -> Result<Finished, Outcome> {
         let text = format!("`{}` would do, in this order:\n{plan}", command.as_str());
-        let looks = self.world.balancers.look_all().await;
+        let looks = self.world.look_balancers().await;
         self.dry_run_of(state, command, plan, text, looks).await
     }
 
     /// What `resume` would do with the open command: the rest of its plan, or the undoing of its shift.
     pub(super) async fn dry_run_resume(&self, state: &State, open: &OpenCommand) -> Result<Finished, Outcome> {
         let name = open.command.as_str();
-        let looks = self.world.balancers.look_all().await;
+        let looks = self.world.look_balancers().await;
         let seen = looked(&self.inventory, state, &looks);
         let way = state.resume_way(&self.inventory.digest(), &seen);
         let (text, steps) = match &way {

@@ -90,7 +90,7 @@ impl Site {
     /// Trees and markers of another journal, named before a new journal is begun.
     pub(super) async fn refuse_other_journals(&self, state: &State) -> Result<(), Outcome> {
         let journal = state.journal.as_deref().unwrap_or_default();
-        for (host, look) in self.world.balancers.look_all().await {
+        for (host, look) in self.world.look_balancers().await {
             let Ok(look) = look else { continue };
             match look.standing(journal) {
                 Standing::Ours(said) | Standing::Drifted { said, .. } if journal.is_empty() => {
@@ -118,7 +118,7 @@ impl Site {
     /// Every balancer answers, and what it has is of this journal.
     pub(super) async fn balancers_are_ours(&self, state: &State) -> Result<Vec<Look>, Outcome> {
         let journal = state.journal.as_deref().unwrap_or_default();
-        let looks = two_phase::all(self.world.balancers.look_all().await)
+        let looks = two_phase::all(self.world.look_balancers().await)
             .map_err(|errors| Refusal::BalancersSilent { errors, stage: describe_stage(state) })?;
         for (_, look) in &looks {
             refuse_foreign(look, journal, state.generation)?;

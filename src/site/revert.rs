@@ -57,7 +57,7 @@ impl Site {
         if self.same_site(&state).is_err() || self.same_digest(&state).is_err() {
             return Ok(None);
         }
-        let looks = self.world.balancers.look_all().await;
+        let looks = self.world.look_balancers().await;
         let back = went_back(&state, looks.iter().filter_map(|(_, look)| look.as_ref().ok()));
         if back.is_empty() {
             return Ok(None);

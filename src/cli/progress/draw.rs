@@ -149,7 +149,8 @@ pub fn parts(
     (now, last): (Instant, Option<Instant>),
     glyphs: &Glyphs,
 ) -> Line {
-    for (number, part) in host.parts.iter().enumerate() {
+    let said = host.parts.iter().filter(|part| !part.is_quiet());
+    for (number, part) in said.enumerate() {
         if number > 0 {
             line = line.with(&format!(" {} ", glyphs.dot), DIM);
         }

@@ -170,6 +170,21 @@ fn what_is_over_at_once_does_not_flash() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_is_named_until_it_does() {
+    let host = |doing| Report::Progress(Progress::of("web3", doing));
+    let waits = host(Doing::Says("has not answered yet".to_owned()));
+    let answers = host(Doing::Done(String::new()));
+    let wanted = ["⠋ getting ready  5.0 s", "    web3  has not answered yet"];
+    assert_eq!(drawn([waits.clone()], USUAL, 5_000), wanted);
+    let asked = [began(), waits, answers];
+    let named = |host: &str| Report::StepHosts(vec![host.to_owned()]);
+    let then = asked.clone().into_iter().chain([named("web1"), done(&[])]);
+    assert_eq!(kept(then, 79), ["✓ [3/8] drain green  2.1 s  1 host"], "the step is not about it");
+    let then = asked.into_iter().chain([named("web3"), says("web3", "sending")]);
+    assert_eq!(drawn(then, USUAL, 0)[1], "    web3  sending");
+}
+
+#[test]
 fn a_step_that_is_over_is_one_line_with_what_is_worth_keeping() {
     let hosts = || Report::StepHosts(hosts(2));
     assert_eq!(kept([began(), hosts(), done(&[])], 79), ["✓ [3/8] drain green  2.1 s  2 hosts"]);

@@ -37,6 +37,13 @@ pub struct Part {
     pub until: Option<Instant>,
 }
 
+impl Part {
+    /// Whether it is through without a word.
+    pub fn is_quiet(&self) -> bool {
+        matches!(&self.doing, Doing::Done(text) if text.is_empty())
+    }
+}
+
 /// A host of the step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -66,8 +73,7 @@ pub enum Standing {
 impl Host {
     /// Whether it is through without a word: then it is not worth a line.
     pub fn is_quiet(&self) -> bool {
-        let is_quiet = |part: &Part| matches!(&part.doing, Doing::Done(text) if text.is_empty());
-        !self.parts.is_empty() && self.parts.iter().all(is_quiet)
+        !self.parts.is_empty() && self.parts.iter().all(Part::is_quiet)
     }
 
     /// How it stands: as its worst part.
@@ -192,6 +198,8 @@ impl Tree {
             }
             None => host.parts.push(Part { name: part, doing: without_name(&name, doing), until }),
         }
+        // Of a host that the step is not about nothing is left to be said.
+        self.hosts.retain(|host| host.is_named || !host.is_quiet());
     }
 
     /// Something that is worth keeping, where it belongs to no step at once.

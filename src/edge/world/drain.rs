@@ -6,7 +6,7 @@ use bluegreen_core::{Half, inventory::OnTimeout, nginx::state::Seen, release::Ve
 use ipnet::IpNet;
 use tokio::time::{Instant, sleep};
 
-use super::{Live, Spot, Trouble, release_of};
+use super::{Live, Spot, Trouble, release_of, upgrade::serving};
 use crate::{
     edge::{balancer::InFlight, host::fan_out},
     engine::{Doing, Failure, Progress, Work},
@@ -73,7 +73,8 @@ impl Live {
         let thorough = half == Half::Blue;
         self.guard(work, half, thorough).await?;
         let release = release_of(work.state, release)?;
-        let places = self.places_without(work, half, release).await?;
+        let serving = |failure| serving(work, half, failure);
+        let places = self.places_without(work, half, release).await.map_err(serving)?;
         self.on_spots(&places);
         if places.is_empty() {
             return Ok(vec![format!("every place of {half} has {} already", release.version)]);
@@ -85,7 +86,7 @@ impl Live {
         let until = Instant::now() + timeout;
         let mut last = String::new();
         loop {
-            let remaining = self.remaining(half, &places, &known).await?;
+            let remaining = self.remaining(work, half, &places, &known).await?;
             if remaining.is_none() {
                 return Ok(Vec::new());
             }
@@ -140,8 +141,8 @@ impl Live {
     /// A request that `limit_req` delays is counted nowhere yet and then goes where it was first decided.
     async fn wait_for_delayed(&self) -> Result<(), Failure> {
         let limit = self.inventory.ssh.parallel;
-        let wirings =
-            fan_out(self.balancers.names(), limit, |host| async move { self.balancers.wiring(&host).await }).await;
+        let wiring = |host: String| async move { self.asking(&host, self.balancers.wiring(&host)).await };
+        let wirings = fan_out(self.balancers.names(), limit, wiring).await;
         let mut longest = Duration::ZERO;
         for (_, wiring) in wirings {
             let what = "nginx's configuration";
@@ -162,8 +163,8 @@ impl Live {
     /// What the pools see the balancers connect from.
     async fn balancer_addresses(&self) -> Result<Vec<IpNet>, Failure> {
         let limit = self.inventory.ssh.parallel;
-        let all =
-            fan_out(self.balancers.names(), limit, |host| async move { self.balancers.addresses(&host).await }).await;
+        let addresses = |host: String| async move { self.asking(&host, self.balancers.addresses(&host)).await };
+        let all = fan_out(self.balancers.names(), limit, addresses).await;
         let mut known = Vec::new();
         for (_, addresses) in all {
             known.extend(addresses.map_err(|error| Trouble::Unread { what: "its addresses", error })?);
@@ -171,7 +172,13 @@ impl Live {
         Ok(known)
     }
 
-    async fn remaining(&self, half: Half, places: &[Spot<'_>], known: &[IpNet]) -> Result<Remaining, Failure> {
+    async fn remaining(
+        &self,
+        work: Work<'_>,
+        half: Half,
+        places: &[Spot<'_>],
+        known: &[IpNet],
+    ) -> Result<Remaining, Failure> {
         // Requests that began while both halves served may be on either.
         let (own, both) = (Seen::from(half), Seen::Both);
         let (of_half, of_both, peers) = tokio::join!(
@@ -179,7 +186,8 @@ impl Live {
             self.balancers.inflight_all(both),
             self.peers_of(places, known)
         );
-        let mut remaining = Remaining { requests: Vec::new(), peers: peers? };
+        let peers = peers.map_err(|failure| serving(work, half, failure))?;
+        let mut remaining = Remaining { requests: Vec::new(), peers };
         let counts =
             of_half.into_iter().map(|count| (own, count)).chain(of_both.into_iter().map(|count| (both, count)));
         for (seen, (host, count)) in counts {

@@ -62,7 +62,8 @@ impl Live {
     /// What stands on each of these servers.
     pub async fn look_servers<'a>(&self, spots: Vec<Spot<'a>>) -> Vec<(Spot<'a>, Result<Seen, ServerError>)> {
         let (hosts, bounds) = (&self.hosts, &Bounds::default());
-        fan_out(spots, hosts.parallel(), |spot| server::look(hosts, spot.place, bounds)).await
+        let look = |spot: Spot<'a>| self.asking(&spot.place.host, server::look(hosts, spot.place, bounds));
+        fan_out(spots, hosts.parallel(), look).await
     }
 }
 

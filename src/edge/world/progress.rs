@@ -1,13 +1,20 @@
 //! What a step says of its hosts while it works on them.
 
+use std::{future::Future, pin::pin, time::Duration};
+
+use tokio::time::timeout;
+
 use super::{Live, Spot};
 use crate::{
     edge::{
-        balancer::{Error, two_phase::Each},
+        balancer::{Error, Look, two_phase::Each},
         host::fan_out,
     },
     engine::{Doing, Failure, Progress, Report},
 };
+
+/// A host that is only asked, and answers before, is not worth a word.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Live {
     pub(super) fn progress(&self, progress: Progress) {
@@ -47,6 +54,27 @@ impl Live {
     ) -> Result<T, Failure> {
         let says = Progress::of(&spot.place.host, Doing::Says(doing.to_owned())).part(&spot.pool.name);
         self.telling(says, done, work, |failure| failure.message.clone()).await
+    }
+
+    /// `question` to a host that mostly answers at once: only one that does not is named, so that whoever watches sees what
+    /// is waited for.
+    pub(super) async fn asking<T, E: std::fmt::Display>(
+        &self,
+        host: &str,
+        question: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut question = pin!(question);
+        if let Ok(answer) = timeout(SOON, &mut question).await {
+            return answer;
+        }
+        let waits = Progress::of(host, Doing::Says("has not answered yet".to_owned()));
+        self.telling(waits, "", question, ToString::to_string).await
+    }
+
+    /// What stands on every balancer.
+    pub async fn look_balancers(&self) -> Each<Look> {
+        let look = |host: String| async move { self.asking(&host, self.balancers.look(&host)).await };
+        fan_out(self.balancers.names(), self.hosts.parallel(), look).await
     }
 
     /// Says what begins, and how it ended.

@@ -185,7 +185,7 @@ impl Live {
         };
         let journal = work.epoch.journal.as_str();
         let wanted = tree(traffic).hash();
-        for (host, look) in self.balancers.look_all().await {
+        for (host, look) in self.look_balancers().await {
             let why = match look.map(|look| look.standing(journal)) {
                 Ok(Standing::Ours(said)) if said.hash == wanted => continue,
                 Ok(standing) => standing.differs(),

@@ -42,7 +42,9 @@ impl Live {
         let seen = fan_out(self.spots(half), self.hosts.parallel(), |spot| async move {
             let words = self.words(spot, release);
             let task = self.task(spot, work.epoch, release, &words);
-            Ok::<bool, ServerError>(server::look(&self.hosts, spot.place, &Bounds::default()).await?.runs(&task))
+            let (host, bounds) = (&spot.place.host, Bounds::default());
+            let seen = self.asking(host, server::look(&self.hosts, spot.place, &bounds)).await;
+            Ok::<bool, ServerError>(seen?.runs(&task))
         })
         .await;
         let mut without = Vec::new();
@@ -250,10 +252,14 @@ pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option
 
 /// The same of an upgrade, with who serves meanwhile; in a setup nobody does.
 pub(super) fn all_of_upgrade(work: Work<'_>, half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
-    let failure = all_of(half, failures, count)?;
+    Some(serving(work, half, all_of(half, failures, count)?))
+}
+
+/// What failed while `half` is taken out of traffic or upgraded, with who serves meanwhile; in a setup nobody does.
+pub(super) fn serving(work: Work<'_>, half: Half, failure: Failure) -> Failure {
     if work.state.stage.is_none() {
-        return Some(failure);
+        return failure;
     }
     let serves = format!("{} carries the site and was not touched", half.other());
-    Some(Failure { message: and_then(&failure.message, &serves), ..failure })
+    Failure { message: and_then(&failure.message, &serves), ..failure }
 }
