@@ -9,10 +9,15 @@ use crate::cli::screen::Screen;
 /// Where what is said about something begins.
 const COLUMN: usize = 10;
 
+/// That a command was interrupted, and where.
+pub fn brief(open: &Interrupted, screen: Screen) -> Vec<String> {
+    let title = wrapped(&screen.named(&title(open)), screen.prose()).into_iter();
+    title.map(|line| screen.paint_out(&line, style(open))).collect()
+}
+
 /// The block of an interrupted command.
 pub fn block(open: &Interrupted, screen: Screen, zone: &TimeZone) -> Vec<String> {
-    let title = wrapped(&screen.named(&title(open)), screen.prose()).into_iter();
-    let mut lines: Vec<String> = title.map(|line| screen.paint_out(&line, style(open))).collect();
+    let mut lines = brief(open, screen);
     lines.extend(beside("begun", &begun(open, zone), screen));
     if let Some(why) = &open.why {
         lines.extend(beside("failed", why, screen));

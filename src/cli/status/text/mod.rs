@@ -20,19 +20,32 @@ use crate::{
 /// Changes of the last hour that are shown; JSON has all of them.
 const SHOWN: usize = 12;
 
+/// Which hosts have a row of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Every one.
+    All,
+    /// Those that are not as they should be; the others are counted.
+    Wrong,
+    /// None of which the same is to be said as of another.
+    Different,
+}
+
 /// How much is said.
 #[derive(Debug, Clone, Copy)]
 struct Amount {
-    /// Hosts that are as they should be are only counted.
-    is_counted: bool,
+    /// Which hosts are named.
+    rows: Rows,
     /// The next commands stand in one line.
     is_short: bool,
+    /// Of an interrupted command only that it is.
+    is_brief: bool,
     /// So many changes of the last hour.
     recent: usize,
 }
 
 /// Everything.
-const ALL: Amount = Amount { is_counted: false, is_short: false, recent: SHOWN };
+const ALL: Amount = Amount { rows: Rows::All, is_short: false, is_brief: false, recent: SHOWN };
 
 /// The report as text; `zone` is the reader's.
 pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
@@ -44,13 +57,15 @@ pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
 /// As many lines as `height` has room for, none wider than the terminal: less is said of what is well, and then it is cut.
 pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: usize) -> Vec<String> {
     let screen = Screen { redraws: true, ..screen };
-    // Every host by its name is worth more than a word on each command, and that more than what changed.
-    let ways = [(false, false), (false, true), (true, false), (true, true)];
-    let amounts = ways.into_iter().flat_map(|(is_counted, is_short)| {
-        (0..=SHOWN).rev().map(move |recent| Amount { is_counted, is_short, recent })
+    // Every host by its name is worth more than a word on each command, and that more than what changed. What leads on is
+    // worth more than the name of each host that is wrong.
+    let ways = [(Rows::All, false), (Rows::All, true), (Rows::Wrong, false), (Rows::Wrong, true)];
+    let amounts = ways.into_iter().flat_map(|(rows, is_short)| {
+        (0..=SHOWN).rev().map(move |recent| Amount { rows, is_short, is_brief: false, recent })
     });
-    let least = Amount { is_counted: true, is_short: true, recent: 0 };
-    let mut said = amounts.map(|amount| lines(report, screen, zone, amount));
+    let least = Amount { rows: Rows::Different, is_short: true, is_brief: true, recent: 0 };
+    let brief = Amount { rows: Rows::Wrong, ..least };
+    let mut said = amounts.chain([brief]).map(|amount| lines(report, screen, zone, amount));
     let mut shown = said.find(|lines| lines.len() <= height).unwrap_or_else(|| lines(report, screen, zone, least));
     if shown.len() > height {
         let more = shown.len() - height.saturating_sub(1);
@@ -67,9 +82,9 @@ fn lines(report: &Report, screen: Screen, zone: &TimeZone, amount: Amount) -> Ve
     let blocks = [
         notice(report, screen),
         head(report, screen),
-        tables::pools(report, screen, amount.is_counted),
-        tables::balancers(report, screen, amount.is_counted),
-        open(report, screen, zone),
+        tables::pools(report, screen, amount.rows),
+        tables::balancers(report, screen, amount.rows),
+        open(report, screen, zone, amount.is_brief),
         next,
         recent,
     ];
@@ -124,14 +139,15 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     lines.extend(journey::shares(&report.shares, screen));
     let release = |release: &Option<String>| release.clone().unwrap_or_else(|| "unknown".to_owned());
     lines.push(format!(
-        "releases  blue {} · green {}",
+        "releases  blue {} {} green {}",
         release(&report.releases.blue),
+        screen.glyphs.dot,
         release(&report.releases.green)
     ));
     lines
 }
 
-fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
+fn open(report: &Report, screen: Screen, zone: &TimeZone, is_brief: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if report.blind.is_none() {
         lines.extend(journal(report, screen));
@@ -146,7 +162,7 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone) -> Vec<String> {
         lines.extend(revert::block(revert, open.filter(|command| *command != "confirm"), screen, Timestamp::now()));
     }
     if let Some(open) = &report.interrupted {
-        lines.extend(interrupted::block(open, screen, zone));
+        lines.extend(if is_brief { interrupted::brief(open, screen) } else { interrupted::block(open, screen, zone) });
     }
     lines
 }

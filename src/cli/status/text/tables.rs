@@ -1,10 +1,10 @@
 //! The hosts in columns.
 
-use super::{super::report::Report, wrapped};
+use super::{super::report::Report, Rows, wrapped};
 use crate::cli::{
     measure::{columns, cut, one_line, padded},
     screen::Screen,
-    status::seen::PlaceSeen,
+    status::seen::{BalancerSeen, PlaceSeen},
 };
 
 /// From this width on a short note stands beside its row.
@@ -31,37 +31,71 @@ fn plain(text: &str) -> Cell {
     Cell(text.to_owned(), "")
 }
 
-/// The servers. `is_counted`: those of a half that are as they should be are counted and not named.
-pub fn pools(report: &Report, screen: Screen, is_counted: bool) -> Vec<String> {
+/// The servers of every half.
+pub fn pools(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
     let mut rows = vec![Row { cells: ["pool", "half", "host", "release", "health"].map(plain), note: String::new() }];
     for (name, pool) in &report.pools {
         for (half, places, release) in
             [("blue", &pool.blue, &report.releases.blue), ("green", &pool.green, &report.releases.green)]
         {
-            let is_fine = |place: &&PlaceSeen| {
+            let is_fine = |place: &PlaceSeen| {
                 place.healthy == Some(true)
                     && place.note.is_none()
                     && place.release.is_some()
                     && place.release == *release
             };
-            let fine: Vec<&PlaceSeen> = places.iter().filter(is_fine).collect();
-            let folded = is_counted && fine.len() > 1;
-            let row = |host: &str, place: &PlaceSeen| {
-                let release = match &place.release {
+            let is_alike = |one: &PlaceSeen, other: &PlaceSeen| match (is_fine(one), is_fine(other)) {
+                (true, true) => true,
+                (false, false) => {
+                    named == Rows::Different && one.release == other.release && one.healthy == other.healthy
+                }
+                _ => false,
+            };
+            for places in groups(places, named, is_fine, is_alike) {
+                let first = places[0];
+                let release = match &first.release {
                     Some(release) => plain(release),
                     None => Cell(UNKNOWN.to_owned(), OPEN),
                 };
-                let note = place.note.clone().unwrap_or_default();
-                Row { cells: [plain(name), plain(half), plain(host), release, health(place)], note }
-            };
-            if let Some(first) = fine.first().filter(|_| folded) {
-                rows.push(row(&format!("{} hosts", fine.len()), first));
+                let (host, note) = of_several(&places, "hosts", |place| (&place.host, &place.note));
+                rows.push(Row { cells: [plain(name), plain(half), plain(&host), release, health(first)], note });
             }
-            let each = places.iter().filter(|place| !folded || !is_fine(place));
-            rows.extend(each.map(|place| row(&place.host, place)));
         }
     }
-    table(&rows, screen, is_counted)
+    table(&rows, screen, named != Rows::All)
+}
+
+/// Those that share a row: those that are fine first, where not all are named.
+fn groups<T>(all: &[T], named: Rows, is_fine: impl Fn(&T) -> bool, is_alike: impl Fn(&T, &T) -> bool) -> Vec<Vec<&T>> {
+    if named == Rows::All {
+        return all.iter().map(|one| vec![one]).collect();
+    }
+    let (fine, wrong): (Vec<&T>, Vec<&T>) = all.iter().partition(|one| is_fine(one));
+    let mut groups: Vec<Vec<&T>> = Vec::new();
+    for one in fine.into_iter().chain(wrong) {
+        match groups.iter_mut().find(|group| is_alike(group[0], one)) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    groups
+}
+
+/// What a row calls its hosts, and what it notes: of those that are not as they should be the note of the first, and which the
+/// others are.
+fn of_several<'a, T>(
+    all: &[&'a T],
+    word: &str,
+    seen: impl Fn(&'a T) -> (&'a String, &'a Option<String>),
+) -> (String, String) {
+    let (first, note) = seen(all[0]);
+    let note = note.clone().unwrap_or_default();
+    if all.len() == 1 {
+        return (first.clone(), note);
+    }
+    let names: Vec<&str> = all.iter().skip(1).map(|one| seen(one).0.as_str()).collect();
+    let note = if note.is_empty() { note } else { format!("{}; also {}", one_line(&note), names.join(", ")) };
+    (format!("{} {word}", all.len()), note)
 }
 
 fn health(place: &PlaceSeen) -> Cell {
@@ -72,29 +106,33 @@ fn health(place: &PlaceSeen) -> Cell {
     }
 }
 
-/// The balancers, `is_counted` as above.
-pub fn balancers(report: &Report, screen: Screen, is_counted: bool) -> Vec<String> {
+/// The balancers.
+pub fn balancers(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
     let mut rows = vec![Row { cells: ["balancer", "generation", "in sync"].map(plain), note: String::new() }];
-    let fine: Vec<_> = report.balancers.iter().filter(|b| b.in_sync == Some(true) && b.note.is_none()).collect();
-    let folded = is_counted && fine.len() > 1;
-    if folded {
-        let many = plain(&format!("{} balancers", fine.len()));
-        let first = fine[0].generation.filter(|n| fine.iter().all(|balancer| balancer.generation == Some(*n)));
-        let cells = [many, plain(&first.map(|n| n.to_string()).unwrap_or_default()), Cell("yes".to_owned(), GOOD)];
-        rows.push(Row { cells, note: String::new() });
-    }
-    for balancer in report.balancers.iter().filter(|b| !folded || !fine.iter().any(|fine| fine.host == b.host)) {
-        let generation = balancer.generation.map_or_else(|| Cell(UNKNOWN.to_owned(), OPEN), |n| plain(&n.to_string()));
-        let sync = match (balancer.reachable, balancer.in_sync) {
+    let is_fine = |balancer: &BalancerSeen| balancer.in_sync == Some(true) && balancer.note.is_none();
+    let is_alike = |one: &BalancerSeen, other: &BalancerSeen| match (is_fine(one), is_fine(other)) {
+        (true, true) => true,
+        (false, false) => named == Rows::Different && one.reachable == other.reachable && one.in_sync == other.in_sync,
+        _ => false,
+    };
+    for balancers in groups(&report.balancers, named, is_fine, is_alike) {
+        let first = balancers[0];
+        let same = first.generation.filter(|n| balancers.iter().all(|balancer| balancer.generation == Some(*n)));
+        let generation = match same {
+            Some(n) => plain(&n.to_string()),
+            None if first.generation.is_some() => plain(""),
+            None => Cell(UNKNOWN.to_owned(), OPEN),
+        };
+        let sync = match (first.reachable, first.in_sync) {
             (false, _) => Cell("NO ANSWER".to_owned(), BAD),
             (_, Some(true)) => Cell("yes".to_owned(), GOOD),
             (_, Some(false)) => Cell("NO".to_owned(), BAD),
             (_, None) => Cell(UNKNOWN.to_owned(), OPEN),
         };
-        let note = balancer.note.clone().unwrap_or_default();
-        rows.push(Row { cells: [plain(&balancer.host), generation, sync], note });
+        let (host, note) = of_several(&balancers, "balancers", |balancer| (&balancer.host, &balancer.note));
+        rows.push(Row { cells: [plain(&host), generation, sync], note });
     }
-    table(&rows, screen, is_counted)
+    table(&rows, screen, named != Rows::All)
 }
 
 /// Columns as wide as their widest cell, the first row as heads. A short note stands beside its row where there is much room,

@@ -131,6 +131,28 @@ fn sixty_hosts_fit_a_small_terminal_and_what_is_wrong_is_named() {
 }
 
 #[test]
+fn where_many_hosts_hang_what_leads_on_stays_in_sight() {
+    let mut report = report(60);
+    for (number, seen) in report.pools[0].1.green.iter_mut().enumerate().take(20) {
+        *seen = place(
+            format!("web{}", 2 + 2 * number),
+            Some(&format!("`web{}` did not answer within 2 s", 2 + 2 * number)),
+        );
+    }
+    let silent = Some("`lb2` did not answer within 2 s".to_owned());
+    report.balancers[1] =
+        BalancerSeen { reachable: false, generation: None, in_sync: None, note: silent, ..report.balancers[1].clone() };
+    let lines = render_within(&report, screen(80), &TimeZone::UTC, 23);
+    let at =
+        |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
+    let hang = at("web   green  20 hosts");
+    assert!(lines[hang + 1].starts_with("    `web2` did not answer within 2 s; also web4, web6,"), "{lines:#?}");
+    assert!(at("lb2       unknown     NO ANSWER") < at("next: `bg deploy`"), "{lines:#?}");
+    let all = render_within(&report, screen(80), &TimeZone::UTC, 70);
+    assert!(all.iter().any(|line| line.contains("`web40` did not answer")), "where there is room, each: {all:#?}");
+}
+
+#[test]
 fn one_change_is_not_told_as_several() {
     assert_eq!([0, 1, 2].map(and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
 }
