@@ -1,6 +1,9 @@
 //! What changed in the last hour, out of the journal.
 
-use bluegreen_core::rollout::{Command, Entry, Event, Stage, State};
+use bluegreen_core::{
+    rollout::{Command, Entry, Event, Stage, State},
+    traffic::Traffic,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -88,7 +91,7 @@ fn words(entry: &Entry, before: &State, after: &State, told: &mut Option<String>
         && let Some(stage) = after.stage
     {
         words.push(format!("{stage}: {}", after.traffic));
-    } else if before.traffic != after.traffic && after.stage == Some(Stage::Canary) {
+    } else if before.traffic != after.traffic && after.stage == Some(Stage::Canary) && after.traffic != Traffic::Both {
         // Elsewhere the stage says it, when it is reached.
         words.push(after.traffic.to_string());
     }
