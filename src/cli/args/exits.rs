@@ -43,10 +43,10 @@ pub const CHECK: &[(&str, &str)] = &[
 ];
 /// Of `status`.
 pub const STATUS: &[(&str, &str)] = &[
-    ("0", "done, whatever it shows"),
+    ("0", "done, whatever it shows; also Ctrl-C, which is how --watch ends"),
     ("1", "the journal cannot be read, or is lost; the hosts are shown all the same"),
     ("2", "usage or inventory wrong"),
-    ("130", "Ctrl-C"),
+    ("130", "Ctrl-C without --watch"),
 ];
 /// Of `exec`.
 pub const EXEC: &[(&str, &str)] = &[
