@@ -64,7 +64,7 @@ fn ctrl_c_ends_what_exec_runs_on_every_host() -> Result<()> {
     until(SOON, "two sleeps", || (sleeps() >= 2).then_some(()))?;
     exec.signal(Signal::SIGINT);
     let ran = exec.wait(SOON)?;
-    assert!(ran.expect(130).stderr.contains("was ended on every host"), "{ran}");
+    assert!(ran.expect(130).stderr.contains("on the hosts the command ends with its connection"), "{ran}");
     until(SOON, "the sleeps to end", || (sleeps() == 0).then_some(()))?;
     Ok(())
 }

@@ -116,7 +116,7 @@ fn a_wrong_command_line_ends_with_2_and_one_document() {
     assert!(ran.stderr.contains("a similar subcommand exists: `check`"), "{}", ran.stderr);
     let ran = run(BG, dir.path(), &["exec", "web", "--timeout", "0", "--", "true"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("invalid value `0` for `--timeout <SECONDS>`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("invalid value `0` for `--timeout <DURATION>`"), "{}", ran.stderr);
 }
 
 #[test]

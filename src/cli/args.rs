@@ -21,9 +21,6 @@ const GLOBAL: &str = "Global options";
 /// More would only make the lines longer to read.
 const WIDEST: usize = 80;
 
-/// The longest that `exec --timeout` can be, in seconds: a week.
-const LONGEST: u64 = 7 * 24 * 3600;
-
 /// Blue-green deployment for people who run their own servers.
 ///
 /// Half of the servers (green) is upgraded and tried while the other half (blue) carries the site; then everybody moves over at once.
@@ -263,8 +260,8 @@ pub enum Cmd {
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<String>,
         /// End it on a host where it takes longer
-        #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
-        timeout: u64,
+        #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = wait::run)]
+        timeout: Duration,
     },
     /// Hold the site by hand: no command begins until `bg unlock`.
     ///

@@ -15,14 +15,16 @@ use crate::{
 type Ended = (String, Result<i32, HostError>);
 
 /// Runs `words` on every host that `target` names.
-pub fn run(context: &Context, target: &str, words: &[String], seconds: u64) -> Result<Answer, CliError> {
+pub fn run(context: &Context, target: &str, words: &[String], bound: Duration) -> Result<Answer, CliError> {
     let located = context.inventory()?;
     let names = hosts_of(&located.inventory, target)?;
     let screen = context.screen;
-    let bound = Duration::from_secs(seconds);
     let ended = with_hosts(&located, async |hosts| fan(&hosts, &names, words, bound, screen).await)?;
     let Some(ended) = ended else {
-        return Ok(Answer::new(Exit::Interrupted, "stopped as asked; the command was ended on every host"));
+        return Ok(Answer::new(
+            Exit::Interrupted,
+            "stopped as asked; on the hosts the command ends with its connection",
+        ));
     };
     Ok(answer(&ended))
 }

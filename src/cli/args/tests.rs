@@ -31,6 +31,16 @@ fn wait_takes_a_duration_and_nothing_else() {
 }
 
 #[test]
+fn exec_takes_a_duration_and_a_number_of_seconds() {
+    let timeout = |value: &str| match parsed(&format!("bg exec web {value} -- true")).map(|cli| cli.command) {
+        Ok(Cmd::Exec { timeout, .. }) => Some(timeout.as_secs()),
+        _ => None,
+    };
+    assert_eq!(["", "--timeout 10", "--timeout 5m"].map(timeout), [3_600, 10, 300].map(Some));
+    assert_eq!(["--timeout 0", "--timeout 8d", "--timeout 169h", "--timeout -1"].map(timeout), [None; 4]);
+}
+
+#[test]
 fn what_exec_runs_is_left_as_it_is() {
     let Cmd::Exec { command, .. } = parsed("bg exec web -- sync --wait x").unwrap().command else { panic!() };
     assert_eq!(command, ["sync", "--wait", "x"]);

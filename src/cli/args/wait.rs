@@ -1,4 +1,4 @@
-//! `--wait`: a duration that may be left out, in front of words that are none.
+//! Durations of the command line; that of `--wait` may be left out, in front of words that are none.
 
 use std::{ffi::OsString, time::Duration};
 
@@ -23,6 +23,17 @@ const MOST_ANSWER_MS: u64 = 10 * 60_000;
 /// The value of `status --timeout`.
 pub fn answer(text: &str) -> Result<Duration, String> {
     parse_duration(text, LEAST_ANSWER_MS, MOST_ANSWER_MS).map(Duration::from_millis)
+}
+
+/// The bounds of `exec --timeout`: up to a week.
+const LEAST_RUN_MS: u64 = 1_000;
+const MOST_RUN_MS: u64 = 7 * 24 * 3_600_000;
+
+/// The value of `exec --timeout`; a number alone is seconds.
+pub fn run(text: &str) -> Result<Duration, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = if is_number { format!("{text}s") } else { text.to_owned() };
+    parse_duration(&text, LEAST_RUN_MS, MOST_RUN_MS).map(Duration::from_millis)
 }
 
 /// Whether the word behind `--wait` is its duration, and not what else the command takes: shares, hosts, another option.
