@@ -201,7 +201,10 @@ fn the_program_completes_commands_options_and_names_of_the_inventory() {
     assert_eq!(complete("lock --"), ["--why", "--dry-run"].into_iter().chain(GLOBAL).collect::<Vec<_>>());
     assert_eq!(complete("unlock --d"), ["--dry-run"]);
     assert_eq!(complete("journal copy "), ["file:.bg/production", "file:", "ssh:", "etcd:"]);
-    assert_eq!(complete("journal copy file:.bg/production ssh:lb1:/x "), [""; 0]);
+    assert_eq!(complete("journal copy file:.bg/production ssh:lb1:/x "), ["--dry-run", "--wait"]);
+    assert_eq!(complete("status "), ["--watch", "--timeout"]);
+    assert_eq!(complete("flip --back "), ["--revert-after", "--dry-run", "--wait"]);
+    assert_eq!(complete("check x"), [""; 0]);
     assert_eq!(complete("sync lb1.example.net "), ["lb2.example.net"]);
     assert_eq!(complete("-i "), ["production"]);
     assert_eq!(complete("--inventory=pro"), ["--inventory=production"]);
@@ -209,7 +212,7 @@ fn the_program_completes_commands_options_and_names_of_the_inventory() {
     assert_eq!(complete("check --color=n"), ["--color=never"]);
     assert_eq!(complete("-i nowhere exec "), ["balancers"; 0]);
     assert_eq!(complete("shell "), ["bash", "zsh", "fish"]);
-    assert_eq!(complete("shell bash "), [""; 0]);
+    assert_eq!(complete("shell bash "), ["--completions"]);
 }
 
 /// The options of every command.

@@ -38,6 +38,8 @@ pub fn candidates(root: &Command, words: &[String], cwd: &Path) -> Vec<Candidate
         // Of an option that takes several values another one, or something else.
         Some(option) if line.given == 0 || !last.starts_with('-') => option_values(option, &line, &names),
         _ if last.starts_with('-') => options(root, &line),
+        // A shell that is told of nothing offers files, which such a command does not take.
+        _ if last.is_empty() && takes_no_more(&line) => own_options(root, &line),
         _ => positional(&line, &names),
     };
     all.into_iter().filter(|(value, _)| value.starts_with(last)).collect()
@@ -119,6 +121,20 @@ fn takes_value(arg: &Arg) -> bool {
 fn is_named(arg: &Arg, word: &str) -> bool {
     let long = arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long));
     long || arg.get_short().is_some_and(|short| word == format!("-{short}"))
+}
+
+/// Whether only options can follow.
+fn takes_no_more(line: &Line<'_>) -> bool {
+    let most = |arg: &Arg| arg.get_num_args().map_or(1, |count| count.max_values());
+    let all = line.command.get_positionals().map(most).fold(0, usize::saturating_add);
+    !line.command.has_subcommands() && line.positionals.len() >= all
+}
+
+/// As [`options`], without those that every command has.
+fn own_options(root: &Command, line: &Line<'_>) -> Vec<Candidate> {
+    let global: Vec<&str> = root.get_arguments().filter(|arg| arg.is_global_set()).filter_map(Arg::get_long).collect();
+    let is_global = |name: &str| name.strip_prefix("--").is_some_and(|name| global.contains(&name));
+    options(root, line).into_iter().filter(|(name, _)| !is_global(name)).collect()
 }
 
 /// The options that are not there yet, or may be there again.
