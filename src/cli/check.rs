@@ -10,12 +10,15 @@ use super::{
     answer::Answer,
     error::CliError,
     locate::Located,
+    measure::folded,
+    progress::Telling,
     remote::with_hosts,
     screen::Screen,
     status::{
         deadline::Deadline,
         journal::{self, Journal},
     },
+    terminal,
 };
 use crate::{
     edge::{
@@ -23,7 +26,7 @@ use crate::{
         host::Hosts,
         journal::Store,
     },
-    engine::{Exit, sentence},
+    engine::{Exit, Report, sentence},
     site::ssh_settings,
 };
 
@@ -40,23 +43,36 @@ pub fn run(context: &Context, hosts: bool) -> Result<Answer, CliError> {
         return Ok(answer.with("findings", json!([])));
     }
     let store = located.store(ssh_settings(&located.inventory, &located.base));
+    let telling = asks(context.screen);
     let checked = with_hosts(&located, async |hosts| {
         let checked = look(&located, store.as_ref(), &hosts).await;
         store.leave().await;
         checked
-    })?;
+    });
+    if let Some(telling) = telling {
+        telling.finish();
+    }
+    let checked = checked?;
     let Some((journal, mut reports)) = checked else {
         return Ok(Answer::new(Exit::Interrupted, "stopped as asked; nothing was changed"));
     };
     reports.splice(0..0, about(&journal, store.name()));
     if !context.screen.json {
-        context.screen.out(&render(&reports, context.screen));
+        let width = terminal::size().map(|size| size.width);
+        context.screen.out(&render(&reports, context.screen, width));
     }
     let answer = summary(&reports, &journal);
     Ok(match &journal.state {
         Some(state) => answer.at(state),
         None => answer,
     })
+}
+
+/// On a terminal, that every host is asked: one that hangs takes a while.
+fn asks(screen: Screen) -> Option<Telling> {
+    let telling = screen.live.then(|| Telling::new(screen))?;
+    telling.reporter()(Report::StepStarted { number: 1, of: 1, step: "ask every host".to_owned() });
+    Some(telling)
 }
 
 /// What the journal says, and what is found on the hosts with that in mind.
@@ -146,18 +162,30 @@ fn documents(report: &HostReport) -> impl Iterator<Item = Value> {
     report.findings.iter().map(document)
 }
 
-fn render(reports: &[HostReport], screen: Screen) -> String {
+/// Where what is found begins.
+const FOUND: usize = 10;
+
+/// In lines that end between words, for a terminal of that width.
+fn render(reports: &[HostReport], screen: Screen, width: Option<usize>) -> String {
     let mut lines = Vec::new();
+    // Behind a margin of so many columns.
+    let beside = |margin: &str, columns: usize, text: &str| {
+        let text = screen.named(text);
+        let said = match width {
+            Some(width) => folded(&text, width.saturating_sub(columns + 1)),
+            None => text.lines().map(ToOwned::to_owned).collect(),
+        };
+        let margins = std::iter::once(margin.to_owned()).chain(std::iter::repeat(" ".repeat(columns)));
+        margins.zip(said).map(|(margin, line)| margin + &line).collect::<Vec<_>>()
+    };
     for report in reports {
         lines.push(format!("{} ({})", screen.paint_out(&report.host, "1"), report.role));
         if !report.well.is_empty() {
-            lines.push(format!("  {} {}", screen.paint_out("ok", "32"), report.well.join(" · ")));
+            lines.extend(beside(&format!("  {} ", screen.paint_out("ok", "32")), 5, &report.well.join(" · ")));
         }
         for finding in &report.findings {
-            lines.push(format!("  {} {}", screen.paint_out("finding", "31"), finding.message));
-            if !finding.fix.is_empty() {
-                lines.push(format!("          {}", finding.fix));
-            }
+            lines.extend(beside(&format!("  {} ", screen.paint_out("finding", "31")), FOUND, &finding.message));
+            lines.extend(beside(&" ".repeat(FOUND), FOUND, &finding.fix));
         }
     }
     lines.join("\n") + "\n"
@@ -166,6 +194,24 @@ fn render(reports: &[HostReport], screen: Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_finding_is_folded_for_a_terminal_and_left_as_it_is_elsewhere() {
+        let finding =
+            Finding { message: "`lb2` did not let ssh in".to_owned(), fix: "See to it".to_owned(), next: Next::Mend };
+        let report = HostReport {
+            host: "lb2".to_owned(),
+            role: "balancer".to_owned(),
+            findings: vec![finding],
+            well: vec!["answers".to_owned()],
+            newer: None,
+        };
+        let shown = |width| render(std::slice::from_ref(&report), Screen::bare("bg", false), width);
+        let whole = "lb2 (balancer)\n  ok answers\n  finding `lb2` did not let ssh in\n          See to it\n";
+        assert_eq!((shown(None).as_str(), shown(Some(80)).as_str()), (whole, whole));
+        let folded = "lb2 (balancer)\n  ok answers\n  finding `lb2` did\n          not let ssh\n          in\n          See to it\n";
+        assert_eq!(shown(Some(22)), folded);
+    }
 
     #[test]
     fn setup_is_the_next_step_only_where_it_is_not_refused() {

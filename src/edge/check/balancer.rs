@@ -31,7 +31,7 @@ impl Checking<'_> {
                 self.files(&look, &mut report);
                 self.wiring(balancers, &look, &mut report).await;
             }
-            Err(error) => report.findings.push(Finding::new(error.to_string(), "")),
+            Err(error) => report.findings.push(Finding::unanswered(&error, error.hint())),
         }
         report
     }
@@ -48,7 +48,7 @@ impl Checking<'_> {
         let output = match self.hosts.get(host).run_ok(Run::script("look at the host", READY, values)).await {
             Ok(output) => output.stdout_text(),
             Err(error) => {
-                report.findings.push(Finding::new(error.to_string(), ""));
+                report.findings.push(Finding::unanswered(&error, error.hint()));
                 return false;
             }
         };
@@ -134,7 +134,7 @@ impl Checking<'_> {
     async fn wiring(&self, balancers: &Balancers, look: &Look, report: &mut HostReport) {
         let wiring = match balancers.wiring(&look.host).await {
             Ok(wiring) => wiring,
-            Err(error) => return report.findings.push(Finding::new(error.to_string(), "")),
+            Err(error) => return report.findings.push(Finding::unanswered(&error, error.hint())),
         };
         let wired = !wiring.findings.iter().any(|finding| finding.bypass);
         let findings = wiring.findings.into_iter();

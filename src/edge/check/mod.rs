@@ -14,7 +14,7 @@ use super::{
     balancer::Balancers,
     host::{Hosts, fan_out},
 };
-use crate::engine::Failure;
+use crate::engine::{Failure, sentence};
 
 /// What comes next after a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,11 @@ pub struct Finding {
 impl Finding {
     fn new(message: impl Into<String>, fix: impl Into<String>) -> Finding {
         Finding { message: message.into(), fix: fix.into(), next: Next::Mend }
+    }
+
+    /// A host that could not be asked, with what helps.
+    fn unanswered(error: &impl std::fmt::Display, hint: Option<String>) -> Finding {
+        Finding::new(error.to_string(), hint.map(|hint| sentence(&hint)).unwrap_or_default())
     }
 
     fn then(self, next: Next) -> Finding {

@@ -28,7 +28,7 @@ impl Checking<'_> {
                 }
             }
             Err(error) => {
-                report.findings.push(Finding::new(error.to_string(), error.hint().unwrap_or_default()));
+                report.findings.push(Finding::unanswered(&error, error.hint()));
                 return report;
             }
         }
