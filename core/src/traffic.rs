@@ -38,6 +38,7 @@ impl Share {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SegmentShare {
     /// The segment's name; [`ALL_SEGMENT`] is the last.
+    #[serde(deserialize_with = "crate::text::plain_string")]
     pub segment: String,
     /// What part of its clients goes to green.
     pub green: Share,

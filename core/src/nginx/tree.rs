@@ -124,8 +124,10 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficFile {
     /// The site.
+    #[serde(deserialize_with = "crate::text::plain_string")]
     pub site: String,
     /// The id of the journal that the tree belongs to.
+    #[serde(deserialize_with = "crate::text::plain_string")]
     pub journal: String,
     /// The rollout's number; none before the first.
     pub rollout: Option<u64>,

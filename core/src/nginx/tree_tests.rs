@@ -72,6 +72,8 @@ fn traffic_json_reads_back() {
     };
     assert_eq!(TrafficFile::parse(&file.to_text()).unwrap(), file);
     assert!(TrafficFile::parse("{}").is_err());
+    let driving = file.to_text().replace(&file.journal, "a\\u001b[2J");
+    assert_eq!(TrafficFile::parse(&driving).unwrap().journal, "a\u{fffd}[2J", "a hand may have written anything");
 }
 
 /// Creates the tree in `dir` as a balancer would.

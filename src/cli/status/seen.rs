@@ -8,6 +8,7 @@ use bluegreen_core::{
         State,
         explain::{self, Explained, explain},
     },
+    text::plain,
     traffic::Traffic,
 };
 use serde::{Serialize, Serializer};
@@ -77,6 +78,30 @@ pub struct Seen {
     pub explained: Option<Explained>,
 }
 
+/// What a host said, line by line, without what could drive a terminal.
+fn harmless(said: &mut Option<String>) {
+    if let Some(said) = said {
+        *said = said.lines().map(plain).collect::<Vec<_>>().join("\n");
+    }
+}
+
+impl Seen {
+    /// The same, fit to be shown: a marker or a link may hold anything.
+    fn harmless(mut self) -> Seen {
+        for (_, pool) in &mut self.pools {
+            for place in pool.blue.iter_mut().chain(&mut pool.green) {
+                harmless(&mut place.release);
+                harmless(&mut place.note);
+            }
+        }
+        self.balancers.iter_mut().for_each(|balancer| harmless(&mut balancer.note));
+        for found in self.explained.iter_mut().flat_map(|explained| &mut explained.found) {
+            found.what = plain(&found.what);
+        }
+        self
+    }
+}
+
 fn as_traffic<S: Serializer>(traffic: &Option<Traffic>, serializer: S) -> Result<S::Ok, S::Error> {
     traffic.as_ref().map(report::traffic).serialize(serializer)
 }
@@ -132,7 +157,7 @@ impl Seeing<'_> {
         let state = self.state.filter(|_| self.is_interrupted);
         let (digest, segments) = (self.inventory.digest(), self.inventory.segment_names());
         let explained = state.and_then(|state| explain(state, &digest, &segments, &facts));
-        Seen { pools, balancers, explained }
+        Seen { pools, balancers, explained }.harmless()
     }
 
     fn balancer_facts(&self, host: &str, look: &Result<Look, (String, String)>) -> explain::BalancerSeen {
@@ -223,4 +248,21 @@ fn short(verdict: &Verdict) -> Result<(), String> {
 
 fn unreached(host: String, why: String) -> BalancerSeen {
     BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why), traffic: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_cannot_drive_the_terminal() {
+        let release = Some("v2\u{1b}]0;title\u{7}".to_owned());
+        let place =
+            PlaceSeen { host: "web1".to_owned(), release, healthy: None, note: Some("a\u{1b}[2J\nb".to_owned()) };
+        let pools = vec![("web".to_owned(), PoolSeen { blue: vec![place], green: Vec::new() })];
+        let seen = Seen { pools, balancers: Vec::new(), explained: None }.harmless();
+        let place = &seen.pools[0].1.blue[0];
+        assert_eq!(place.release.as_deref(), Some("v2\u{fffd}]0;title\u{fffd}"));
+        assert_eq!(place.note.as_deref(), Some("a\u{fffd}[2J\nb"), "lines stay lines");
+    }
 }
