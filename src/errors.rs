@@ -167,7 +167,7 @@ impl Trouble {
                 "`bg confirm` again, before then · `bg flip --back` takes all of them back now".to_owned()
             }
             Trouble::Unguarded { host, .. } => {
-                format!("see to `{host}`; `bg resume` brings its traffic tree back first")
+                format!("see to `{host}`; its traffic tree is brought back first")
             }
             Trouble::NotDrained { .. } => "end or wait for those requests, or set `drain.timeout`, `drain.on_timeout` or \
                  `drain.ignore` for the pool; after a worker of nginx was killed its requests stay counted until nginx is \
@@ -183,7 +183,7 @@ impl Trouble {
             Trouble::Artifact(error) => error.hint(),
             Trouble::Disagree { .. } => "`bg status` shows which of them runs what".to_owned(),
             Trouble::StaysUnhealthy { unhealthy: Unhealthy { viewpoint_lost: Some(balancer), .. }, .. } => {
-                format!("see to `{balancer}`, then `bg resume`")
+                format!("see to `{balancer}` first")
             }
             // The next deploy brings another release; every other command finds this one there, and only checks it again.
             Trouble::StaysUnhealthy { unhealthy, is_restarted } => {

@@ -125,7 +125,7 @@ fn what_operations_quotes_is_what_the_program_says() {
     assert_eq!(missing, Vec::<&str>::new(), "the program says no such thing");
 }
 
-/// What stands between the values of a hint: `looks there`, `brings its traffic tree back first`.
+/// What stands between the values of a hint: `looks there`, `is brought back first`.
 #[test]
 fn the_hints_that_operations_and_the_tutorial_show_are_the_program_s() {
     let sources = sources();

@@ -26,6 +26,18 @@ impl Seen {
             Seen::Both => "both",
         }
     }
+
+    /// At least so many requests of it in flight, in words: `10 or more requests in flight on `lb1` to green`.
+    pub fn requests(self, at_least: u32, host: Option<&str>) -> String {
+        let count = if at_least > 1 { format!("{at_least} or more ") } else { String::new() };
+        let host = host.map(|host| format!(" on `{host}`")).unwrap_or_default();
+        let of = match self {
+            // They may be on either half.
+            Seen::Both => "that began while both halves served".to_owned(),
+            half => format!("to {half}"),
+        };
+        format!("{count}requests in flight{host} {of}")
+    }
 }
 
 impl From<Half> for Seen {

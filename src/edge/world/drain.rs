@@ -32,10 +32,7 @@ impl Remaining {
     }
 
     fn words(&self) -> String {
-        let requests = self.requests.iter().map(|(host, half, count)| match count {
-            InFlight::None => format!("requests in flight on `{host}` {}", of(*half)),
-            InFlight::AtLeast(n) => format!("{n} or more requests in flight on `{host}` {}", of(*half)),
-        });
+        let requests = self.requests.iter().map(|(host, half, count)| in_flight(*half, *count, Some(host)));
         let peers = self.peers.iter().map(|(host, _, peer, count)| {
             format!("{} to `{host}` from {peer}, which is no balancer", connections(*count))
         });
@@ -48,24 +45,17 @@ fn connections(count: usize) -> String {
 }
 
 /// What one balancer counts.
-fn in_flight(half: Seen, count: InFlight) -> String {
-    match count {
-        InFlight::None => format!("requests in flight {}", of(half)),
-        InFlight::AtLeast(n) => format!("{n} or more requests in flight {}", of(half)),
-    }
+fn in_flight(half: Seen, count: InFlight, host: Option<&str>) -> String {
+    let at_least = match count {
+        InFlight::None => 0,
+        InFlight::AtLeast(n) => n,
+    };
+    half.requests(at_least, host)
 }
 
 /// What still stands in the way on one host, or that nothing does.
 fn standing(what: Vec<String>, else_said: &str) -> Doing {
     if what.is_empty() { Doing::Done(else_said.to_owned()) } else { Doing::Says(what.join(", ")) }
-}
-
-/// Requests that began while both halves served may be on either.
-fn of(half: Seen) -> String {
-    match half {
-        Seen::Both => "from when both halves served".to_owned(),
-        half => format!("to {half}"),
-    }
 }
 
 impl Live {
@@ -108,7 +98,7 @@ impl Live {
         self.progress(Progress { line, ..Progress::whole(waits).until(until.into_std()) });
         for host in self.balancers.names() {
             let counts = remaining.requests.iter().filter(|(at, ..)| *at == host);
-            let counts: Vec<String> = counts.map(|(_, seen, count)| in_flight(*seen, *count)).collect();
+            let counts: Vec<String> = counts.map(|(_, seen, count)| in_flight(*seen, *count, None)).collect();
             self.progress(Progress::of(&host, standing(counts, "nothing in flight")));
         }
         for spot in places {

@@ -42,7 +42,7 @@ fn a_drain_that_never_ends_is_aborted_without_touching_a_server() {
     let download = endless_download(&site);
     let ran = run(&site, "deploy --release v2");
     ran.expect(5);
-    assert_says(&ran, &["1 or more requests", "`lb1`", "isolated", "resume", "abort"]);
+    assert_says(&ran, &["requests in flight on `lb1`", "isolated", "resume", "abort"]);
     assert_stage(&site, "isolated");
     assert_eq!(half(&site, "lb1", PHONE), "blue");
     let ran = run(&site, "status");
@@ -74,7 +74,7 @@ fn a_drain_that_may_cut_goes_on_and_records_it() {
     let download = endless_download(&site);
     let ran = run(&site, "deploy --release v2");
     ran.expect(0);
-    assert_says(&ran, &["cut after 1s", "1 or more requests"]);
+    assert_says(&ran, &["cut after 1s", "requests in flight on `lb1`"]);
     let journal = fs::read_to_string(site.dir().join(".bg/shop/journal.jsonl")).unwrap();
     assert!(journal.contains("cut after 1s"), "recorded");
     drop(download);

@@ -4,7 +4,7 @@ use super::{
     super::{state::State, step::Step},
     seen::{BalancerSeen, InFlight, OnBalancer, PlaceSeen, Seen, TreeSeen},
 };
-use crate::{half::Half, release::Version};
+use crate::{half::Half, nginx::state, release::Version};
 
 /// What is on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,16 +126,12 @@ fn ready(answer: &OnBalancer, generation: Option<u64>) -> String {
 }
 
 fn in_flight(answer: &OnBalancer, half: Half) -> String {
-    let count = |n: u32, of: &str| match n {
-        0 => None,
-        1 => Some(format!("requests in flight {of}")),
-        n => Some(format!("{n} or more requests in flight {of}")),
-    };
+    let count = |n: u32, of: state::Seen| (n > 0).then(|| of.requests(n, None));
     match &answer.in_flight {
         None => "what is in flight was not asked".to_owned(),
         Some(Err(why)) => format!("what is in flight is not known: {why}"),
         Some(Ok(InFlight { half: of_half, both })) => {
-            let counts = [count(*of_half, &format!("to {half}")), count(*both, "from when both halves served")];
+            let counts = [count(*of_half, half.into()), count(*both, state::Seen::Both)];
             let words: Vec<String> = counts.into_iter().flatten().collect();
             if words.is_empty() { format!("no request in flight to {half}") } else { words.join(", ") }
         }

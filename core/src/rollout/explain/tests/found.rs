@@ -131,7 +131,7 @@ fn a_drain_says_what_is_in_flight_and_who_is_connected() {
         site.whats(&seen),
         [
             "lb1: no request in flight to green",
-            "lb2: 10 or more requests in flight to green, requests in flight from when both halves served",
+            "lb2: 10 or more requests in flight to green, requests in flight that began while both halves served",
             "lb3: what is in flight is not known: timed out",
             "lb4: what is in flight was not asked",
             "web2: v1 runs; nobody but balancers is connected",
