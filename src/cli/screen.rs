@@ -66,27 +66,6 @@ pub fn under_name(text: &str, called: &str) -> String {
     out
 }
 
-/// Lines of at most `width` characters, broken at blanks; a longer word is cut.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + rest.len() < width => {
-                line.push(' ');
-                line.push_str(word);
-                continue;
-            }
-            _ => {}
-        }
-        while rest.len() > width {
-            lines.push(rest.drain(..width).collect());
-        }
-        lines.push(rest.into_iter().collect());
-    }
-    lines
-}
-
 impl Screen {
     /// From the command line and the terminal.
     pub fn new(called: &'static str, global: &Global) -> Screen {

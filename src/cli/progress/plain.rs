@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::seconds;
 use crate::{
-    cli::screen::wrapped,
+    cli::measure::folded,
     engine::{Progress, Report},
 };
 
@@ -33,7 +33,7 @@ impl Plain {
                 notes.map(|note| format!("      {note}")).chain([done]).collect()
             }
             Report::StepFailed { elapsed, .. } => vec![format!("{} failed after {}", self.label, seconds(elapsed))],
-            Report::Waiting(text) | Report::Turn(text) => wrapped(&text, 78),
+            Report::Waiting(text) | Report::Turn(text) => folded(&text, 78),
             Report::PuttingBack => vec!["      putting every balancer back …".to_owned()],
             Report::StepHosts(_) | Report::Progress(_) | Report::PutBack { .. } => Vec::new(),
         }

@@ -3,7 +3,7 @@
 use bluegreen_core::rollout::explain::Way;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{super::report::Interrupted, wrapped};
+use super::{super::report::Interrupted, folded};
 use crate::cli::screen::Screen;
 
 /// Where what is said about something begins.
@@ -11,7 +11,7 @@ const COLUMN: usize = 10;
 
 /// That a command was interrupted, and where.
 pub fn brief(open: &Interrupted, screen: Screen) -> Vec<String> {
-    let title = wrapped(&screen.named(&title(open)), screen.prose()).into_iter();
+    let title = folded(&screen.named(&title(open)), screen.prose()).into_iter();
     title.map(|line| screen.paint_out(&line, style(open))).collect()
 }
 
@@ -86,7 +86,7 @@ fn to_do(open: &Interrupted, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     for (number, to_do) in open.to_do.iter().enumerate() {
         let word = if number == 0 { "to do" } else { "" };
-        let said = wrapped(&screen.named(&to_do.what), screen.prose().saturating_sub(COLUMN + 3));
+        let said = folded(&screen.named(&to_do.what), screen.prose().saturating_sub(COLUMN + 3));
         for (at, line) in said.into_iter().enumerate() {
             let head = if at == 0 { format!("{}.", number + 1) } else { String::new() };
             lines.push(row(if at == 0 { word } else { "" }, &format!("{head:<3}{line}")));
@@ -101,7 +101,7 @@ fn to_do(open: &Interrupted, screen: Screen) -> Vec<String> {
 
 /// A word in the margin, and what there is to say beside it.
 fn beside(word: &str, text: &str, screen: Screen) -> Vec<String> {
-    let lines = wrapped(text, screen.prose().saturating_sub(COLUMN)).into_iter().enumerate();
+    let lines = folded(text, screen.prose().saturating_sub(COLUMN)).into_iter().enumerate();
     lines.map(|(number, line)| row(if number == 0 { word } else { "" }, &line)).collect()
 }
 
@@ -121,10 +121,10 @@ fn way(word: &str, open: &Interrupted, way: &Way, screen: Screen) -> Vec<String>
         Way::Refused(why) => format!("{word} is refused: {why}"),
     };
     let mut lines: Vec<String> =
-        wrapped(&screen.named(&head), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect();
+        folded(&screen.named(&head), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect();
     for step in way.steps().lines() {
         let (number, what) = step.trim_start().split_once(' ').unwrap_or_default();
-        for (at, line) in wrapped(what, screen.prose().saturating_sub(COLUMN + 1)).into_iter().enumerate() {
+        for (at, line) in folded(what, screen.prose().saturating_sub(COLUMN + 1)).into_iter().enumerate() {
             let number = if at == 0 { number } else { "" };
             lines.push(format!("{number:>COLUMN$} {line}"));
         }
@@ -139,7 +139,7 @@ fn also(open: &Interrupted, screen: Screen) -> Vec<String> {
         1 => format!("{} ends it too, with all traffic on blue", also[0]),
         _ => format!("{} end it too, with all traffic on blue", also.join(" and ")),
     };
-    wrapped(&screen.named(&text), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect()
+    folded(&screen.named(&text), screen.prose() - 2).into_iter().map(|line| format!("  {line}")).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{journal::Blind, report::Report};
 use crate::{
     cli::{
         measure::{cut_painted, folded},
-        screen::{Screen, wrapped},
+        screen::Screen,
     },
     engine::{sentence, typed},
 };
@@ -101,7 +101,7 @@ fn notice(report: &Report, screen: Screen) -> Vec<String> {
     }
     let mut lines: Vec<String> = journal(report, screen).iter().map(|line| screen.paint_out(line, "1;33")).collect();
     if let Some(then) = &report.then {
-        lines.extend(wrapped(&screen.named(&format!("{then}.")), screen.prose()));
+        lines.extend(folded(&screen.named(&format!("{then}.")), screen.prose()));
     }
     lines
 }
@@ -109,7 +109,7 @@ fn notice(report: &Report, screen: Screen) -> Vec<String> {
 /// What is wrong with the journal.
 fn journal(report: &Report, screen: Screen) -> Vec<String> {
     let stop = if report.then.is_some() { "." } else { "" };
-    report.journal.iter().flat_map(|problem| wrapped(&format!("journal: {problem}{stop}"), screen.prose())).collect()
+    report.journal.iter().flat_map(|problem| folded(&format!("journal: {problem}{stop}"), screen.prose())).collect()
 }
 
 fn head(report: &Report, screen: Screen) -> Vec<String> {
@@ -132,7 +132,7 @@ fn head(report: &Report, screen: Screen) -> Vec<String> {
     }
     lines.push(String::new());
     for (number, line) in
-        report.traffic_words.iter().flat_map(|words| wrapped(words, screen.prose().saturating_sub(10))).enumerate()
+        report.traffic_words.iter().flat_map(|words| folded(words, screen.prose().saturating_sub(10))).enumerate()
     {
         lines.push(format!("{:<10}{line}", if number == 0 { "traffic" } else { "" }));
     }
@@ -154,7 +154,7 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone, is_brief: bool) -> Vec
     }
     if let Some(differs) = report.inventory_differs {
         let said = format!("inventory: {differs}. {}.", sentence(report.inventory_then.unwrap_or_default()));
-        lines.extend(wrapped(&screen.named(&said), screen.prose()).iter().map(|line| screen.paint_out(line, "1;33")));
+        lines.extend(folded(&screen.named(&said), screen.prose()).iter().map(|line| screen.paint_out(line, "1;33")));
     }
     lines.extend(locked(report, screen));
     if let Some(revert) = &report.revert {
@@ -171,7 +171,7 @@ fn open(report: &Report, screen: Screen, zone: &TimeZone, is_brief: bool) -> Vec
 fn locked(report: &Report, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     let warning = |text: &str| {
-        wrapped(text, screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>()
+        folded(text, screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33")).collect::<Vec<_>>()
     };
     let Some(lock) = &report.lock else { return lines };
     // Of a copy it was said already.
@@ -180,10 +180,10 @@ fn locked(report: &Report, screen: Screen) -> Vec<String> {
     }
     if let Some(under_way) = &report.under_way {
         let text = if lock.manual { under_way } else { &lock.text };
-        lines.extend(wrapped(&format!("a command is under way: {text}"), screen.prose()));
+        lines.extend(folded(&format!("a command is under way: {text}"), screen.prose()));
     }
     for waits in &lock.waiting {
-        lines.extend(wrapped(&format!("waiting for the lock: {}", waits.text), screen.prose()));
+        lines.extend(folded(&format!("waiting for the lock: {}", waits.text), screen.prose()));
     }
     lines
 }
@@ -277,7 +277,7 @@ fn recent(report: &Report, screen: Screen, zone: &TimeZone, most: usize) -> Vec<
         let at = change.at.parse::<Timestamp>().ok();
         let at = at.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime("%H:%M").to_string());
         let user = change.by.split('@').next().unwrap_or_default();
-        for (number, line) in wrapped(&change.what, screen.prose().saturating_sub(16).max(20)).into_iter().enumerate() {
+        for (number, line) in folded(&change.what, screen.prose().saturating_sub(16).max(20)).into_iter().enumerate() {
             let left = if number == 0 { format!("{at:<5}  {user:<8}") } else { " ".repeat(15) };
             lines.push(format!("  {left} {line}"));
         }

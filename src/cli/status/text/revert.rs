@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::wrapped;
+use super::folded;
 use crate::{
     cli::{
         screen::Screen,
@@ -22,10 +22,10 @@ pub fn block(revert: &Revert, open: Option<&str>, screen: Screen, now: Timestamp
         }
     };
     let painted = |text: &str| {
-        wrapped(&screen.named(text), screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33"))
+        folded(&screen.named(text), screen.prose()).into_iter().map(|line| screen.paint_out(&line, "1;33"))
     };
     let odd = revert.balancers.iter().filter_map(|balancer| {
-        Some(wrapped(&format!("{}: {}", balancer.host, about(balancer.state)?), screen.prose() - 2))
+        Some(folded(&format!("{}: {}", balancer.host, about(balancer.state)?), screen.prose() - 2))
     });
     let odd = odd.flatten().map(|line| format!("  {line}"));
     painted(&title).chain(odd).chain(hint.iter().flat_map(|hint| painted(hint))).collect()

@@ -1,6 +1,6 @@
 //! The hosts in columns.
 
-use super::{super::report::Report, Rows, wrapped};
+use super::{super::report::Report, Rows, folded};
 use crate::cli::{
     measure::{columns, cut, one_line, padded},
     screen::Screen,
@@ -171,7 +171,7 @@ fn table<const N: usize>(rows: &[Row<N>], screen: Screen, is_brief: bool) -> Vec
             let folded = if is_brief {
                 Vec::from_iter(Some(note).filter(|note| !note.is_empty()))
             } else {
-                wrapped(&note, screen.prose() - 4)
+                folded(&note, screen.prose() - 4)
             };
             lines.extend(folded.into_iter().map(|line| format!("    {line}")));
         }
