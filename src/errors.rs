@@ -1,6 +1,7 @@
 //! What every error means to whoever sees it: the exit code, and what to do next. Each kind says what happened where it is
 //! defined; everything that follows from it stands here, in one place, to be read from top to bottom. Whoever meets an error asks
-//! the error itself (`error.hint()`, `outcome.exit`) and need not know this file.
+//! the error itself (`error.hint()`, `outcome.exit`) and need not know this file. It is longer than any other file is meant to be:
+//! in parts it would be the many places again that it replaces.
 
 use std::io;
 

@@ -16,6 +16,7 @@ mod screen;
 mod shell;
 mod status;
 mod stop;
+mod suspend;
 mod templates;
 mod terminal;
 

@@ -31,6 +31,7 @@ use super::{
     remote::{listen, runtime},
     screen::Screen,
     stop::Stop,
+    suspend::Suspend,
 };
 use crate::{
     edge::journal::Patience,
@@ -49,7 +50,12 @@ pub fn run(context: &Context, command: Cmd) -> Result<Answer, CliError> {
     let (asked, dry_run, patience) = asked(&located.inventory, command)?;
     let seen = located.clone();
     let interrupted = Arc::new(AtomicBool::new(false));
+    // Without the right to hold it back, Ctrl-Z leaves on the screen what was drawn.
+    let suspend = context.screen.live.then(Suspend::hold_back).and_then(Result::ok);
     let telling = Telling::new(context.screen);
+    if let Some(suspend) = suspend {
+        suspend.watch(telling.clone());
+    }
     let site = Site::new(
         located.inventory,
         located.templates,
@@ -101,7 +107,7 @@ async fn watch_stop(mut stop: Stop, watched: Watched) {
     }
 }
 
-/// After Ctrl-Z and `fg` the shell has written below what was drawn.
+/// After a stop that nobody is asked about, and `fg`, the shell has written below what was drawn.
 async fn watch_return(telling: Telling) {
     let Ok(mut returns) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else { return };
     while returns.recv().await.is_some() {

@@ -2,22 +2,29 @@
 
 use std::{
     process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
-use bg_playground::{Behaviour, Pane, Playground};
+use bg_playground::{Behaviour, Pane, Playground, process::Process, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
 
-use crate::desk::{bg, small};
+use crate::desk::{SOON, bg, small};
 
 /// `bg WORDS` on a terminal of 80 columns and 24 rows: everything that it wrote there.
 fn on_a_terminal(site: &Playground, words: &str, name: &str) -> String {
-    let bg = site.bg_command(words.split(' ')).unwrap();
-    let line = format!("stty cols 80 rows 24; exec {} {words}", bg.get_program().to_str().unwrap());
+    let bg = site.bg_command([""; 0]).unwrap();
+    typed(site, &format!("exec {} {words}", bg.get_program().to_str().unwrap()), name)
+}
+
+/// The same of a line of the shell.
+fn typed(site: &Playground, line: &str, name: &str) -> String {
+    let bg = site.bg_command([""; 0]).unwrap();
+    let line = format!("stty cols 80 rows 24; {line}");
     let mut command = Command::new("timeout");
     command.args(["120", "script", "-qefc", &line, "/dev/null"]).env_clear();
     command
@@ -59,6 +66,31 @@ fn on_a_terminal_a_deploy_is_drawn_in_place_and_leaves_a_record() {
 
     let dumb = on_a_terminal(&site, "flip", "dumb");
     assert!(dumb.contains("[2/2] switch: all traffic on green done in ") && !dumb.contains('\x1b'), "{dumb}");
+}
+
+#[test]
+fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.artifact("web", "v2", &Behaviour { healthy_after_ms: 3000, ..Behaviour::default() }).unwrap();
+    let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
+    let line = format!("set -m; {bg} deploy --release v2; echo stopped; fg; echo ended with $?");
+    let written = thread::scope(|scope| {
+        let written = scope.spawn(|| typed(&site, &line, "xterm-256color"));
+        let is_deploy = |process: &Process| process.name == "bg" && process.command.contains("deploy");
+        // As Ctrl-Z does, while it waits for the new release.
+        let waits = || site.ask("web2", "/").is_ok_and(|answer| answer.release() == "v2").then_some(());
+        until(SOON, "the new release", waits).unwrap();
+        let deploy = site.processes().into_iter().find(is_deploy).unwrap();
+        kill(Pid::from_raw(deploy.pid), Signal::SIGTSTP).unwrap();
+        written.join().unwrap()
+    });
+    let rows = rows(&written);
+    let stopped = rows.iter().position(|row| row.contains("stopped")).unwrap_or_else(|| panic!("{rows:#?}"));
+    let is_record = |row: &String| row.starts_with("✓ ") || row.starts_with("      ") || row.is_empty();
+    assert!(rows[..stopped].iter().filter(|row| !row.contains("Stopped")).all(is_record), "{rows:#?}");
+    assert!(rows[stopped..].iter().any(|row| row.starts_with("✓ [6/6] check green on v2  ")), "{rows:#?}");
+    assert_eq!(rows.last().unwrap(), "ended with 0", "{rows:#?}");
 }
 
 #[test]

@@ -30,6 +30,19 @@ use crate::{
 /// Between two drawings.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long a pause waits for the screen to be cleared: a terminal that takes nothing must not keep the program from stopping.
+const CLEARING: Duration = Duration::from_secs(1);
+
+/// Whether something is drawn now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    No,
+    /// What stands on the screen is to be taken off.
+    Asked,
+    /// Nothing stands there.
+    Begun,
+}
+
 /// What is drawn.
 #[derive(Debug)]
 struct Drawing {
@@ -39,6 +52,7 @@ struct Drawing {
     /// What stands on the screen above the cursor, and how wide the terminal was then.
     drawn: Vec<Line>,
     width: usize,
+    pause: Pause,
     is_over: bool,
 }
 
@@ -68,7 +82,7 @@ impl Live {
     /// Begins to draw.
     pub fn start(screen: Screen) -> Live {
         let tree = Tree::new(screen.verbose, Instant::now());
-        let drawing = Drawing { tree, kept: Vec::new(), drawn: Vec::new(), width: 0, is_over: false };
+        let drawing = Drawing { tree, kept: Vec::new(), drawn: Vec::new(), width: 0, pause: Pause::No, is_over: false };
         let panicked = AtomicBool::new(false);
         let shared = Arc::new(Shared { drawing: Mutex::new(drawing), woken: Condvar::new(), panicked });
         let (hooked, before) = (Arc::downgrade(&shared), panic::take_hook());
@@ -102,6 +116,24 @@ impl Live {
         self.shared.lock().drawn.clear();
     }
 
+    /// Takes what is drawn off the screen, and draws nothing until [`Live::go_on`].
+    pub fn pause(&self) {
+        let mut drawing = self.shared.lock();
+        drawing.pause = Pause::Asked;
+        self.shared.woken.notify_all();
+        let is_drawn = |drawing: &mut Drawing| drawing.pause == Pause::Asked && !drawing.is_over;
+        let waited = self.shared.woken.wait_timeout_while(drawing, CLEARING, is_drawn);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Draws again, below of what the terminal shows then.
+    pub fn go_on(&self) {
+        let mut drawing = self.shared.lock();
+        drawing.pause = Pause::No;
+        drawing.drawn.clear();
+        self.shared.woken.notify_all();
+    }
+
     /// Writes what is to stay, takes the rest away, and ends.
     pub fn finish(&self) {
         self.shared.lock().is_over = true;
@@ -128,7 +160,7 @@ fn draw_until_over(shared: &Shared, screen: Screen) {
             true => drawing,
             false => shared.woken.wait_timeout(drawing, TICK).unwrap_or_else(PoisonError::into_inner).0,
         };
-        let is_over = drawing.is_over;
+        let (is_over, pause) = (drawing.is_over, drawing.pause);
         let size = terminal::size_err().unwrap_or(terminal::USUAL);
         let bytes = match terminal::is_ours() {
             true => drawing.next(size, screen, &glyphs),
@@ -147,13 +179,21 @@ fn draw_until_over(shared: &Shared, screen: Screen) {
         if is_over {
             return;
         }
+        if pause == Pause::Asked {
+            let mut drawing = shared.lock();
+            if drawing.pause == Pause::Asked {
+                drawing.pause = Pause::Begun;
+            }
+            drop(drawing);
+            shared.woken.notify_all();
+        }
     }
 }
 
 impl Drawing {
     /// What brings the screen up to what is known.
     fn next(&mut self, size: Size, screen: Screen, glyphs: &Glyphs) -> String {
-        let next = match self.is_over {
+        let next = match self.is_over || self.pause != Pause::No {
             true => Vec::new(),
             false => draw(&self.tree, size, Instant::now(), glyphs),
         };

@@ -64,6 +64,20 @@ impl Telling {
         }
     }
 
+    /// Takes what is drawn off the screen, and draws nothing until [`Telling::go_on`].
+    pub fn pause(&self) {
+        if let Some(live) = &self.live {
+            live.pause();
+        }
+    }
+
+    /// Draws again, below of what the terminal shows then.
+    pub fn go_on(&self) {
+        if let Some(live) = &self.live {
+            live.go_on();
+        }
+    }
+
     /// Nothing is drawn any more, and what is to stay stands: before anything else is printed.
     pub fn finish(&self) {
         if let Some(live) = &self.live {
