@@ -65,14 +65,16 @@ pub fn pools(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
     table(&rows, screen, named != Rows::All)
 }
 
-/// Those that share a row: those that are fine first, where not all are named.
+/// Those that share a row: several that are fine first, where not all are named.
 fn groups<T>(all: &[T], named: Rows, is_fine: impl Fn(&T) -> bool, is_alike: impl Fn(&T, &T) -> bool) -> Vec<Vec<&T>> {
     if named == Rows::All {
         return all.iter().map(|one| vec![one]).collect();
     }
     let (fine, wrong): (Vec<&T>, Vec<&T>) = all.iter().partition(|one| is_fine(one));
+    // One alone stands where the inventory has it.
+    let ordered = if fine.len() > 1 { [fine, wrong].concat() } else { all.iter().collect() };
     let mut groups: Vec<Vec<&T>> = Vec::new();
-    for one in fine.into_iter().chain(wrong) {
+    for one in ordered {
         match groups.iter_mut().find(|group| is_alike(group[0], one)) {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
