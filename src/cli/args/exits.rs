@@ -1,5 +1,8 @@
 //! What stands below the options in a command's help: an example, and the exit codes.
 
+const WRONG: (&str, &str) = ("2", "usage or inventory wrong");
+const STOPPED: (&str, &str) = ("130", "Ctrl-C");
+
 /// Of the commands that change the site.
 pub const CHANGE: &[(&str, &str)] = &[
     ("0", "done"),
@@ -39,43 +42,35 @@ pub const CHECK: &[(&str, &str)] = &[
     ("0", "all is well"),
     ("1", "findings on the hosts, each with how to mend it"),
     ("2", "usage or inventory wrong: every error with its place"),
-    ("130", "Ctrl-C"),
+    STOPPED,
 ];
 /// Of `status`.
 pub const STATUS: &[(&str, &str)] = &[
     ("0", "done, whatever it shows; also Ctrl-C, which is how --watch ends"),
     ("1", "the journal cannot be read, or is lost; the hosts are shown all the same"),
-    ("2", "usage or inventory wrong"),
+    WRONG,
     ("130", "Ctrl-C without --watch"),
 ];
 /// Of `exec`.
-pub const EXEC: &[(&str, &str)] = &[
-    ("0", "done on every host"),
-    ("1", "it failed on a host, which is named"),
-    ("2", "usage or inventory wrong"),
-    ("130", "Ctrl-C"),
-];
+pub const EXEC: &[(&str, &str)] =
+    &[("0", "done on every host"), ("1", "it failed on a host, which is named"), WRONG, STOPPED];
 /// Of `lock`.
-pub const LOCK: &[(&str, &str)] = &[
-    ("0", "held"),
-    ("1", "the journal cannot be read"),
-    ("2", "usage or inventory wrong"),
-    ("3", "held already, or there is no site yet"),
-];
+pub const LOCK: &[(&str, &str)] =
+    &[("0", "held"), ("1", "the journal cannot be read"), WRONG, ("3", "held already, or there is no site yet")];
 /// Of `unlock`.
 pub const UNLOCK: &[(&str, &str)] = &[
     ("0", "released, or not held"),
     ("1", "the journal cannot be reached"),
-    ("2", "usage or inventory wrong"),
+    WRONG,
     ("3", "refused: what is held there is no lock by hand"),
 ];
 /// Of `journal copy`.
 pub const COPY: &[(&str, &str)] = &[
     ("0", "moved"),
     ("1", "not finished: FROM is still the site's journal, unless it says otherwise"),
-    ("2", "usage or inventory wrong"),
+    WRONG,
     ("3", "refused, nothing touched"),
-    ("130", "Ctrl-C"),
+    STOPPED,
 ];
 /// Of `shell`.
 pub const SHELL: &[(&str, &str)] = &[("0", "done"), ("2", "usage wrong")];
