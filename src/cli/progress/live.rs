@@ -53,6 +53,8 @@ struct Drawing {
     drawn: Vec<Line>,
     width: usize,
     pause: Pause,
+    /// The signal that ends a pause has not come yet: it says nothing new.
+    is_return_due: bool,
     is_over: bool,
 }
 
@@ -82,7 +84,15 @@ impl Live {
     /// Begins to draw.
     pub fn start(screen: Screen) -> Live {
         let tree = Tree::new(screen.verbose, Instant::now());
-        let drawing = Drawing { tree, kept: Vec::new(), drawn: Vec::new(), width: 0, pause: Pause::No, is_over: false };
+        let drawing = Drawing {
+            tree,
+            kept: Vec::new(),
+            drawn: Vec::new(),
+            width: 0,
+            pause: Pause::No,
+            is_return_due: false,
+            is_over: false,
+        };
         let panicked = AtomicBool::new(false);
         let shared = Arc::new(Shared { drawing: Mutex::new(drawing), woken: Condvar::new(), panicked });
         let (hooked, before) = (Arc::downgrade(&shared), panic::take_hook());
@@ -111,15 +121,19 @@ impl Live {
         self.shared.woken.notify_all();
     }
 
-    /// What is drawn next is drawn below of what the terminal shows now.
+    /// After a stop that no pause came before: what is drawn next is drawn below of what the terminal shows now.
     pub fn draw_anew(&self) {
-        self.shared.lock().drawn.clear();
+        let mut drawing = self.shared.lock();
+        if !std::mem::take(&mut drawing.is_return_due) {
+            drawing.drawn.clear();
+        }
     }
 
     /// Takes what is drawn off the screen, and draws nothing until [`Live::go_on`].
     pub fn pause(&self) {
         let mut drawing = self.shared.lock();
         drawing.pause = Pause::Asked;
+        drawing.is_return_due = true;
         self.shared.woken.notify_all();
         let is_drawn = |drawing: &mut Drawing| drawing.pause == Pause::Asked && !drawing.is_over;
         let waited = self.shared.woken.wait_timeout_while(drawing, CLEARING, is_drawn);
