@@ -11,9 +11,10 @@ use crate::connecting::processes_with;
 use crate::sshd::{Sshd, runs, until};
 
 /// Writes its process ids to the file `$1` and stays: itself, a child, and a child's child that ignores TERM.
-const STAYS: &str = "echo $$ >>\"$1\"; (echo begun; trap '' TERM; sh -c 'echo $$ >>\"$1\"; while :; do sleep 1; done' x \"$1\" & echo $! >>\"$1\"; wait) & wait";
+pub const STAYS: &str = "echo $$ >>\"$1\"; (echo begun; trap '' TERM; sh -c 'echo $$ >>\"$1\"; while :; do sleep 1; done' x \"$1\" & echo $! >>\"$1\"; wait) & wait";
 
-fn pids(path: &Path) -> Vec<String> {
+/// What [`STAYS`] wrote.
+pub fn pids(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(String::from).collect()
 }
 
@@ -108,7 +109,7 @@ async fn nothing_is_left_when_the_program_is_killed() {
     let sshd = Sshd::start("");
     let private = std::fs::Permissions::from_mode(0o700);
     let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
-    for mode in ["lifeline", "data", "alone"] {
+    for mode in ["lifeline", "data", "alone", "standing"] {
         let file = sshd.path(mode);
         let mut client = Command::new(std::env::current_exe().unwrap());
         client
@@ -157,6 +158,7 @@ async fn client() {
     let host = hosts.get("box");
     let _killed_before = match mode.as_str() {
         "alone" => host.stream_alone(run, |_| {}).await.map(drop),
+        "standing" => host.run(run().standing()).await.map(drop),
         "data" => host.run(run().stdin(Stdin::Bytes(b"data".to_vec()))).await.map(drop),
         _ => host.run(run()).await.map(drop),
     };

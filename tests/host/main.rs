@@ -7,3 +7,4 @@ mod commands;
 mod connecting;
 mod health;
 mod sshd;
+mod standing;

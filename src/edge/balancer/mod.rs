@@ -80,6 +80,8 @@ impl Balancers {
         let run = Run::script(script.name, script.text, args.iter().copied())
             .stdin(stdin.map_or(Stdin::Null, Stdin::Bytes))
             .timeout(SCRIPT_BOUND);
+        // The user's own line may leave something behind.
+        let run = if script == script::RELOAD { run } else { run.standing() };
         let output = self.hosts.get(host).run(run).await.map_err(|e| Error::new(host, e))?;
         let answer = Answer::read(&output.stdout);
         let stderr = output.stderr_text();

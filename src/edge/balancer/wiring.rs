@@ -105,7 +105,7 @@ impl Balancers {
             return "Its error log's place cannot be told from `nginx -T`: look there for the reason".to_owned();
         };
         let args = [yes_no(balancer.sudo), &log, began];
-        let run = Run::script(script::LOG_SINCE.name, script::LOG_SINCE.text, args);
+        let run = Run::script(script::LOG_SINCE.name, script::LOG_SINCE.text, args).standing();
         match self.hosts.get(host).run(run).await {
             Ok(output) if output.is_success() => match last_lines(&output.stdout_text()) {
                 lines if lines.is_empty() => format!("Its error log `{log}` says nothing new"),

@@ -45,7 +45,8 @@ impl Checking<'_> {
         if balancer.reload.bytes().all(plain) {
             values.extend(balancer.reload.split_whitespace().map(str::to_owned));
         }
-        let output = match self.hosts.get(host).run_ok(Run::script("look at the host", READY, values)).await {
+        let output = match self.hosts.get(host).run_ok(Run::script("look at the host", READY, values).standing()).await
+        {
             Ok(output) => output.stdout_text(),
             Err(error) => {
                 report.findings.push(Finding::unanswered(&error, error.hint()));

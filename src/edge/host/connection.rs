@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::directory::Directory;
 use super::error::HostError;
 use super::master::Master;
-use super::run::Run;
-use super::session::{Conversation, Stream, chain};
+use super::run::{Run, nonce};
+use super::session::{Conversation, Pipes, Stream, chain};
+use super::standing::Standing;
 
 /// sshd allows 10 sessions a connection (MaxSessions); the master's own is one, and one is left in reserve, since the
 /// eleventh fails with a misleading error.
@@ -31,19 +32,26 @@ pub(crate) struct Connection {
     session: Arc<Session>,
     socket: PathBuf,
     master: Mutex<Option<Master>>,
+    shell: Standing,
     sessions: Semaphore,
     forwards: tokio::sync::Mutex<HashMap<(String, u16), Weak<Forwarded>>>,
     directory: Arc<Directory>,
 }
 
 impl Connection {
-    pub(crate) fn new(host: String, master: Master, socket: PathBuf, directory: Arc<Directory>) -> Self {
+    pub(crate) fn new(
+        host: String,
+        (master, shell): (Master, Pipes),
+        socket: PathBuf,
+        directory: Arc<Directory>,
+    ) -> Self {
         let session = Arc::new(Session::resume_mux(socket.clone().into_boxed_path(), None));
         Self {
             host,
             session,
             socket,
             master: Mutex::new(Some(master)),
+            shell: Standing::new(shell),
             sessions: Semaphore::new(MAX_SESSIONS),
             forwards: tokio::sync::Mutex::default(),
             directory,
@@ -55,6 +63,11 @@ impl Connection {
         self.master.lock().is_ok_and(|mut master| master.as_mut().is_some_and(Master::is_alive))
     }
 
+    /// Whether it stands only for what still runs over it: without its shell, nothing else holds it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.shell.is_gone()
+    }
+
     /// What ssh said last.
     pub(crate) fn said(&self) -> String {
         self.master.lock().ok().and_then(|master| master.as_ref().map(Master::said)).unwrap_or_default()
@@ -63,13 +76,25 @@ impl Connection {
     /// Ends it, and with it whatever runs over it.
     pub(crate) async fn close(&self) {
         let master = self.master.lock().ok().and_then(|mut master| master.take());
+        let gently = self.shell.end();
         if let Some(master) = master {
-            master.close().await;
+            master.close(gently).await;
         }
         let _ = std::fs::remove_file(&self.socket);
     }
 
     pub(crate) async fn run(&self, run: Run, sink: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<i32, HostError> {
+        let nonce = nonce();
+        if let Some(request) = run.request(&nonce)
+            && let Some(shell) = self.shell.lend()
+        {
+            let talk = Conversation::begun(&self.host, &run, &nonce, sink);
+            let result = talk.within(shell, &request).await;
+            if matches!(result, Err(HostError::Lost { .. })) {
+                self.settle().await;
+            }
+            return result;
+        }
         // Never closed, and every holder is bounded.
         let _permit = self.sessions.acquire().await;
         let name = run.name;

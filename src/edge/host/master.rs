@@ -1,21 +1,28 @@
 //! The ssh process that holds a connection. bg owns it: it dies with bg, however bg dies, because its stdin is a pipe
-//! that only bg holds.
+//! that only bg holds. Its own session is the standing shell's.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::SshSettings;
 use super::error::HostError;
 use super::output::{Tail, last_lines};
+use super::run::{nonce, standing};
 use super::session::Pipes;
+use super::standing::{Noise, is_ready};
 
 /// For the key exchange and the login, beyond the time that a connection may take: PAM and slow DNS on the server.
 pub(crate) const LOGIN: Duration = Duration::from_secs(15);
@@ -29,9 +36,6 @@ const ALIVE_INTERVAL_SECONDS: u128 = 5;
 const LEAVE: Duration = Duration::from_secs(1);
 /// What ssh said last, kept for messages.
 const MAX_SAID: usize = 8192;
-
-/// What the local command says when the login is done.
-const UP: &str = "up";
 
 /// Settings on the command line, which win over every ssh_config file. Host keys are always checked; what would change
 /// how commands run (a tty, a command, forwards) or put another process in charge of the connection is off.
@@ -47,19 +51,21 @@ const OPTIONS: &[&str] = &[
     "ClearAllForwardings=yes",
     "ForwardX11=no",
     "EscapeChar=none",
+    "PermitLocalCommand=no",
     "LogLevel=INFO",
 ];
 
-/// What else the process that holds a connection is told: to say when the login is done.
-const MASTER_OPTIONS: &[&str] = &["ControlPersist=no", "PermitLocalCommand=yes", "LocalCommand=echo up"];
+/// What else the process that holds a connection is told.
+const MASTER_OPTIONS: &[&str] = &["ControlPersist=no"];
 /// What else the process of a single command is told: to use nobody's connection.
-const ALONE_OPTIONS: &[&str] = &["ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no"];
+const ALONE_OPTIONS: &[&str] = &["ControlMaster=no", "ControlPath=none"];
+/// ssh's own status, which a command's may be too.
+const SSH_FAILED: i32 = 255;
 
 /// A running master.
 #[derive(Debug)]
 pub(crate) struct Master {
     child: Group,
-    stdin: Option<ChildStdin>,
     said: Arc<Mutex<Tail>>,
 }
 
@@ -76,18 +82,13 @@ impl Group {
         words.extend(options(settings, ALONE_OPTIONS));
         words.extend(["--".to_owned(), host.to_owned(), line.to_owned()]);
         let mut child = spawn(&words).map_err(|error| local(format!("ssh could not be started: {error}")))?;
-        match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
-            (Some(input), Some(stdout), Some(stderr)) => {
-                let pipes = Pipes { input: Box::new(input), stdout: Box::new(stdout), stderr: Box::new(stderr) };
-                Ok((Group(child), pipes))
-            }
-            _ => Err(local("ssh was started without pipes".into())),
-        }
+        let pipes = Pipes::of(&mut child).ok_or_else(|| local("ssh was started without pipes".into()))?;
+        Ok((Group(child), pipes))
     }
 
     /// Waits for its end. Whether it ended with the command's own status, and not with one of ssh's (255).
     pub(crate) async fn ended(mut self) -> bool {
-        self.0.wait().await.is_ok_and(|status| status.code().is_some_and(|code| code != 255))
+        self.0.wait().await.is_ok_and(|status| status.code().is_some_and(|code| code != SSH_FAILED))
     }
 }
 
@@ -102,33 +103,45 @@ impl Drop for Group {
 }
 
 impl Master {
-    /// Connects to `host`, its control socket at `socket`. One attempt; at most `connect_timeout` + [`LOGIN`]. Dropping the
-    /// future ends the attempt and its processes.
-    pub(crate) async fn start(host: &str, settings: &SshSettings, socket: &Path) -> Result<Self, HostError> {
+    /// Connects to `host`, its control socket at `socket`, and has the standing shell begin. One attempt; at most
+    /// `connect_timeout` + [`LOGIN`]. Dropping the future ends the attempt and its processes.
+    pub(crate) async fn start(
+        host: &str,
+        settings: &SshSettings,
+        socket: &Path,
+        log: &Path,
+    ) -> Result<(Self, Pipes), HostError> {
         let local = |detail: String| HostError::Local { host: host.to_owned(), detail };
-        let mut child =
-            spawn(&arguments(host, settings, socket)).map_err(|e| local(format!("ssh could not be started: {e}")))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(local("ssh was started without pipes".into()));
-        };
-        let said = Arc::new(Mutex::new(Tail::new(MAX_SAID)));
-        let listener = tokio::spawn(listen(stderr, said.clone()));
+        let mut log = Log::make(log).map_err(|error| local(format!("no pipe for ssh's messages: {error}")))?;
+        let mut child = spawn(&arguments(host, settings, socket, &log.path))
+            .map_err(|e| local(format!("ssh could not be started: {e}")))?;
+        let pipes = Pipes::of(&mut child);
+        let mut child = Group(child);
+        let mut pipes = pipes.ok_or_else(|| local("ssh was started without pipes".into()))?;
+        let nonce = nonce();
         let bound = settings.connect_timeout + LOGIN;
-        let mut stdout = BufReader::new(stdout);
-        let child = Group(child);
-        match timeout(bound, wait_up(&mut stdout)).await {
-            Ok(true) => {
-                tokio::spawn(drain(stdout));
-                Ok(Self { child, stdin: Some(stdin), said })
-            }
+        let mut noise = Noise::default();
+        let ready = async {
+            // The pipe takes it all before there is anybody to read it. What broke is told by what follows.
+            let _ = pipes.input.write_all(&standing(&nonce)).await;
+            is_ready(&mut pipes, &nonce, &mut noise).await
+        };
+        match timeout(bound, ready).await {
+            Ok(true) => Ok((Self { child, said: log.listen() }, pipes)),
             Ok(false) => {
                 // It is leaving: the reason is complete once its stderr is closed, which a jump host's ssh may delay.
-                let _ = timeout(LEAVE, listener).await;
-                Err(classify(host, &text(&said), settings.connect_timeout))
+                let _ = timeout(LEAVE, rest(&mut pipes, &mut noise)).await;
+                let status = timeout(LEAVE, child.0.wait()).await;
+                let code = status.ok().and_then(Result::ok).and_then(|status| status.code());
+                if code.is_some_and(|code| code != SSH_FAILED) {
+                    return Err(not_run(host, &noise));
+                }
+                // A jump host's ssh speaks on the shell's standard error, and it is the one that knows why.
+                Err(classify(host, &format!("{}\n{}", noise.stderr, log.so_far()), settings.connect_timeout))
             }
             Err(_) => {
-                Err(HostError::ConnectTimedOut { host: host.to_owned(), after: bound, detail: explain(&text(&said)) })
+                let detail = explain(&format!("{}\n{}", noise.stderr, log.so_far()));
+                Err(HostError::ConnectTimedOut { host: host.to_owned(), after: bound, detail })
             }
         }
     }
@@ -143,12 +156,56 @@ impl Master {
         last_lines(&text(&self.said), 3)
     }
 
-    /// Ends the connection; what does not leave by itself is killed.
-    pub(crate) async fn close(mut self) {
-        drop(self.stdin.take());
-        if timeout(LEAVE, self.child.0.wait()).await.is_err() {
+    /// Ends the connection. `gently`: its input was closed, and it may leave by itself before it is killed.
+    pub(crate) async fn close(mut self, gently: bool) {
+        if !gently || timeout(LEAVE, self.child.0.wait()).await.is_err() {
             let _ = self.child.0.kill().await;
         }
+    }
+}
+
+/// Where ssh writes what it has to say itself: its standard error is the shell's. A pipe by name, because ssh closes every
+/// other, and no file that would grow.
+struct Log {
+    path: PathBuf,
+    pipe: pipe::Receiver,
+    said: Tail,
+}
+
+impl Log {
+    fn make(path: &Path) -> std::io::Result<Log> {
+        mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        // Also for writing: without a writer it would be at its end, before ssh has opened it.
+        let file = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let pipe = pipe::Receiver::from_file_unchecked(file)?;
+        Ok(Log { path: path.to_owned(), pipe, said: Tail::new(MAX_SAID) })
+    }
+
+    /// What is there by now.
+    fn so_far(&mut self) -> String {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = self.pipe.try_read(&mut buffer) {
+            self.said.push(&buffer[..count]);
+        }
+        self.said.text()
+    }
+
+    /// Keeps what comes from now on.
+    fn listen(mut self) -> Arc<Mutex<Tail>> {
+        self.so_far();
+        let _ = std::fs::remove_file(&self.path);
+        let said = Arc::new(Mutex::new(self.said));
+        let kept = Arc::downgrade(&said);
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = self.pipe.read(&mut buffer).await {
+                let Some(said) = kept.upgrade() else { return };
+                if let Ok(mut said) = said.lock() {
+                    said.push(&buffer[..count]);
+                }
+            }
+        });
+        said
     }
 }
 
@@ -156,11 +213,27 @@ fn text(said: &Mutex<Tail>) -> String {
     said.lock().map(|tail| tail.text()).unwrap_or_default()
 }
 
-fn arguments(host: &str, settings: &SshSettings, socket: &Path) -> Vec<String> {
+/// What comes on standard error until that ends.
+async fn rest(pipes: &mut Pipes, noise: &mut Noise) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = pipes.stderr.read(&mut buffer).await {
+        noise.stderr.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+}
+
+/// The login went well, and there was no shell behind it.
+fn not_run(host: &str, noise: &Noise) -> HostError {
+    let said = last_lines(&format!("{}\n{}", noise.stderr, noise.stdout), 4);
+    let detail = if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") };
+    HostError::NotRun { host: host.to_owned(), name: "sh", detail }
+}
+
+fn arguments(host: &str, settings: &SshSettings, socket: &Path, log: &Path) -> Vec<String> {
     let mut arguments = vec!["-M".to_owned(), "-T".to_owned(), "-S".to_owned(), socket.display().to_string()];
+    arguments.extend(["-E".to_owned(), log.display().to_string()]);
     arguments.extend(options(settings, MASTER_OPTIONS));
-    // The session exists to hold the connection: it ends when bg, and with it the pipe to its stdin, is gone.
-    arguments.extend(["--".to_owned(), host.to_owned(), "exec cat >/dev/null".to_owned()]);
+    // The shell reads its commands; with bg, and so the pipe to its stdin, it ends, and with it the connection.
+    arguments.extend(["--".to_owned(), host.to_owned(), "exec sh".to_owned()]);
     arguments
 }
 
@@ -186,8 +259,7 @@ fn options(settings: &SshSettings, more: &[&str]) -> Vec<String> {
 /// In a session of its own: Ctrl-C at the terminal is bg's to handle and must not cut a step, and nothing can ask on the tty.
 fn spawn(arguments: &[String]) -> std::io::Result<Child> {
     let start = |mut command: Command| {
-        // ssh runs its local command with $SHELL, which is no shell for some accounts; a working one is left alone, because
-        // the user's ProxyCommand runs with it too.
+        // ssh runs the user's ProxyCommand with $SHELL, which is no shell for some accounts.
         if std::env::var_os("SHELL").is_some_and(|shell| !is_shell(Path::new(&shell))) {
             command.env("SHELL", "/bin/sh");
         }
@@ -214,32 +286,6 @@ fn spawn(arguments: &[String]) -> std::io::Result<Child> {
 
 fn is_shell(path: &Path) -> bool {
     path.exists() && !path.file_name().is_some_and(|name| name == "nologin" || name == "false")
-}
-
-async fn wait_up(stdout: &mut BufReader<ChildStdout>) -> bool {
-    let mut line = Vec::new();
-    while matches!(stdout.read_until(b'\n', &mut line).await, Ok(1..)) {
-        if line.trim_ascii() == UP.as_bytes() {
-            return true;
-        }
-        line.clear();
-    }
-    false
-}
-
-/// Start-up files may print into the master's session for as long as it lives.
-async fn drain(mut stdout: BufReader<ChildStdout>) {
-    let mut buffer = [0; 1024];
-    while matches!(stdout.read(&mut buffer).await, Ok(1..)) {}
-}
-
-async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Tail>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        if let Ok(mut said) = said.lock() {
-            said.push(&buffer[..count]);
-        }
-    }
 }
 
 /// The lines that say why, without ssh's frames of `@`.
@@ -345,7 +391,7 @@ mod tests {
     fn a_silent_host_is_given_up_within_twice_the_connect_timeout() {
         for (connect_ms, interval) in [(100, 1), (2_000, 1), (6_500, 3), (10_000, 5), (60_000, 5)] {
             let settings = SshSettings { connect_timeout: Duration::from_millis(connect_ms), ..SshSettings::default() };
-            let arguments = arguments("lb1", &settings, Path::new("/tmp/s"));
+            let arguments = arguments("lb1", &settings, Path::new("/tmp/s"), Path::new("/tmp/l"));
             assert!(arguments.contains(&format!("ServerAliveInterval={interval}")), "{connect_ms}: {arguments:?}");
         }
     }
@@ -353,7 +399,7 @@ mod tests {
     #[test]
     fn a_host_is_never_an_option() {
         let settings = SshSettings { user: Some("deploy".into()), ..SshSettings::default() };
-        let arguments = arguments("-oProxyCommand=id", &settings, Path::new("/tmp/s"));
+        let arguments = arguments("-oProxyCommand=id", &settings, Path::new("/tmp/s"), Path::new("/tmp/l"));
         let dashes = arguments.iter().position(|a| a == "--").unwrap();
         assert_eq!(arguments[dashes + 1], "-oProxyCommand=id");
     }

@@ -8,6 +8,7 @@ mod master;
 mod output;
 mod run;
 mod session;
+mod standing;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -236,11 +237,11 @@ impl Shared {
         let directory = self.directory(host)?;
         let mut attempts = Attempts::from_now(self.settings.connect_timeout);
         loop {
-            let socket = directory.socket('m');
+            let (socket, log) = (directory.socket('m'), directory.socket('l'));
             let started = {
                 // Never closed, and every holder is bounded.
                 let permit = self.connecting.acquire().await;
-                let mut start = pin!(Master::start(host, &self.settings, &socket));
+                let mut start = pin!(Master::start(host, &self.settings, &socket, &log));
                 match timeout(self.counts_for, &mut start).await {
                     Ok(started) => started,
                     Err(_) => {
@@ -371,10 +372,12 @@ impl Host {
     async fn connection(&self) -> Result<Arc<Connection>, HostError> {
         let mut slot = self.slot.lock().await;
         if let Some(connection) = slot.standing.as_ref() {
-            if connection.is_alive() {
-                return Ok(connection.clone());
+            match (connection.is_alive(), connection.is_leaving()) {
+                (true, false) => return Ok(connection.clone()),
+                // It goes with the last of those who still use it.
+                (true, true) => {}
+                (false, _) => connection.close().await,
             }
-            connection.close().await;
         }
         if let Some(error) = slot.recent_failure() {
             return Err(error);

@@ -6,11 +6,37 @@ use std::time::Duration;
 use bluegreen_core::quote::shell_line;
 use tokio::io::AsyncRead;
 
-/// The watchdog, without its comments: it is sent with every command.
-static WATCHDOG: LazyLock<String> = LazyLock::new(|| {
-    let lines = include_str!("watchdog.sh").lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.collect::<Vec<_>>().join("\n")
+/// The watchdog: it is sent with every command that gets a session, and once to every standing shell.
+static WATCHDOG: LazyLock<String> = LazyLock::new(|| without_comments(include_str!("watchdog.sh")));
+/// What a standing shell reads first, but for the mark that says that it did.
+static STANDING: LazyLock<String> = LazyLock::new(|| {
+    let standing = without_comments(include_str!("standing.sh"));
+    format!("watchdog={}\n{standing}\n", shell_line(&[WATCHDOG.as_str()]))
 });
+
+fn without_comments(script: &str) -> String {
+    script.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n")
+}
+
+/// What a standing shell is sent first. Once it works, it says the mark `begin` of `nonce` on both streams.
+pub(crate) fn standing(nonce: &str) -> Vec<u8> {
+    format!("{}{}", *STANDING, ready(nonce)).into_bytes()
+}
+
+/// Asks a standing shell for the mark `begin` of `nonce` on both streams, once all before was carried out.
+pub(crate) fn ready(nonce: &str) -> String {
+    format!("ready {nonce}\n")
+}
+
+/// Has the command that a standing shell runs ended.
+pub(crate) const STOP: &[u8] = b"stop\n";
+/// Tells a standing shell that the command's last mark was heard.
+pub(crate) const OVER: &[u8] = b"over\n";
+
+/// Made anew for each conversation, so that no output can be taken for a mark.
+pub(crate) fn nonce() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
 
 /// How long a command that was asked to end (TERM) has before it is forced (KILL).
 pub const KILL_GRACE: Duration = Duration::from_secs(2);
@@ -19,7 +45,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes kept of each stream unless the run asks for more.
 pub const DEFAULT_MAX_OUTPUT: usize = 1024 * 1024;
 /// The kernel takes no longer single argument (128 KiB), and the login shell gets the line as one.
-const MAX_LINE: usize = 120 * 1024;
+const MAX_LINE: usize = 115 * 1024;
 
 /// What a command reads.
 #[derive(Default)]
@@ -59,13 +85,16 @@ pub struct Run {
     pub sudo: bool,
     /// Bytes kept of each stream, the last ones.
     pub max_output: usize,
+    /// Whether it may run in the connection's standing shell: see [`Run::standing`].
+    pub standing: bool,
 }
 
 impl Run {
     /// `argv`, without input, bounded by [`DEFAULT_TIMEOUT`].
     pub fn new<S: Into<String>>(name: &'static str, argv: impl IntoIterator<Item = S>) -> Self {
         let argv = argv.into_iter().map(Into::into).collect();
-        Self { name, argv, stdin: Stdin::Null, timeout: DEFAULT_TIMEOUT, sudo: false, max_output: DEFAULT_MAX_OUTPUT }
+        let (timeout, max_output) = (DEFAULT_TIMEOUT, DEFAULT_MAX_OUTPUT);
+        Self { name, argv, stdin: Stdin::Null, timeout, sudo: false, max_output, standing: false }
     }
 
     /// A constant POSIX sh script (`include_str!`), its values as `"$1"`, `"$2"`, ….
@@ -107,25 +136,59 @@ impl Run {
         self
     }
 
+    /// In the shell that stands with the connection, where that is free, which saves a session and a login shell. Only for
+    /// what leaves nothing behind that writes to its streams: the next command's output would begin with it.
+    pub fn standing(mut self) -> Self {
+        self.standing = true;
+        self
+    }
+
     /// The line that the login shell gets. Errors: words that cannot be sent.
     pub(crate) fn line(&self, nonce: &str) -> Result<String, String> {
+        let mode = if matches!(self.stdin, Stdin::Null) { "lifeline" } else { "data" };
+        let mut words: Vec<&str> = if self.sudo { vec!["sudo", "-n"] } else { vec![] };
+        words.extend(["sh", "-c", &WATCHDOG, "bg"]);
+        // exec: no login shell stays in between.
+        Ok(format!("exec {} {}", shell_line(&words), self.watched(nonce, mode)?))
+    }
+
+    /// What a standing shell is sent. Nothing where this needs a session: it may not run there, it reads more than some
+    /// lines, or it cannot be sent at all.
+    pub(crate) fn request(&self, nonce: &str) -> Option<Vec<u8>> {
+        if !self.standing || self.sudo {
+            return None;
+        }
+        let words = self.watched(nonce, "told").ok()?;
+        let request = match &self.stdin {
+            Stdin::Null => format!("run {words} </dev/null\n"),
+            Stdin::Bytes(bytes) => {
+                let text = std::str::from_utf8(bytes).ok()?;
+                let is_lines = text.ends_with('\n') && !text.contains('\0') && text.len() <= MAX_LINE;
+                // The nonce is in no line of the text by chance.
+                is_lines.then(|| format!("run {words} <<'{nonce}'\n{text}{nonce}\n"))?
+            }
+            Stdin::Reader(_) => return None,
+        };
+        Some(request.into_bytes())
+    }
+
+    /// The watchdog's arguments, as a shell reads them.
+    fn watched(&self, nonce: &str, mode: &str) -> Result<String, String> {
         if self.argv.is_empty() {
             return Err("it has no words".into());
         }
         if self.argv.iter().any(|word| word.contains('\0')) {
             return Err("a word holds a NUL".into());
         }
-        let mode = if matches!(self.stdin, Stdin::Null) { "lifeline" } else { "data" };
         let (limit, grace) = (seconds_up(self.timeout).to_string(), KILL_GRACE.as_secs().to_string());
-        let mut words: Vec<&str> = if self.sudo { vec!["sudo", "-n"] } else { vec![] };
-        words.extend(["sh", "-c", &WATCHDOG, "bg", nonce, &limit, &grace, mode]);
+        let mut words = vec![nonce, &limit, &grace, mode];
         words.extend(self.argv.iter().map(String::as_str));
-        // exec: no login shell stays in between.
-        let line = format!("exec {}", shell_line(&words));
-        if line.len() > MAX_LINE {
-            Err(format!("it is {} bytes long, {MAX_LINE} is the most", line.len()))
+        let words = shell_line(&words);
+        // The watchdog's own text and sudo take the rest.
+        if words.len() > MAX_LINE {
+            Err(format!("it is {} bytes long, {MAX_LINE} is the most", words.len()))
         } else {
-            Ok(line)
+            Ok(words)
         }
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use openssh::{Session, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::HostError;
 use super::master::explain;
 use super::output::{Marks, Tail};
-use super::run::{KILL_GRACE, Run, Stdin, seconds_up};
+use super::run::{KILL_GRACE, OVER, Run, STOP, Stdin, nonce, seconds_up};
+use super::standing::{Lent, State};
 
 /// Opening a session is one round trip; a server that is out of processes may stall it.
 const OPEN: Duration = Duration::from_secs(15);
@@ -19,6 +21,8 @@ const QUIET: Duration = Duration::from_millis(300);
 const TRICKLE: Duration = Duration::from_secs(5);
 /// Beyond bound and grace, for the host to say that it ended the command.
 const CONFIRM: Duration = Duration::from_secs(4);
+/// How long a command that must end may take to, and a standing shell to be of use again.
+pub(crate) const LETS_GO: Duration = Duration::from_secs(KILL_GRACE.as_secs() + CONFIRM.as_secs());
 /// What an error quotes is found in the last bytes.
 const MAX_QUOTED: usize = 8192;
 
@@ -36,6 +40,14 @@ pub(crate) struct Pipes {
     pub input: Box<dyn AsyncWrite + Send + Unpin>,
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl Pipes {
+    /// Those of a process that was started with pipes. Nothing where they were taken already.
+    pub(crate) fn of(child: &mut Child) -> Option<Pipes> {
+        let (input, stdout, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        Some(Pipes { input: Box::new(input), stdout: Box::new(stdout), stderr: Box::new(stderr) })
+    }
 }
 
 /// A connection that is still to be made by the same process that then runs the command.
@@ -149,11 +161,91 @@ impl<'a> Conversation<'a> {
         run: Run,
         sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
     ) -> Result<(Conversation<'a>, String, Stdin), HostError> {
-        let nonce = format!("{:016x}", rand::random::<u64>());
-        let (name, sudo, bound) = (run.name, run.sudo, run.timeout);
+        let (nonce, name) = (nonce(), run.name);
         let line = run.line(&nonce).map_err(|detail| HostError::Unsendable { host: host.to_owned(), name, detail })?;
-        let marks = [Marks::new(&nonce), Marks::new(&nonce)];
-        Ok((Conversation { host, name, sudo, bound, marks, tail: Tail::new(MAX_QUOTED), sink }, line, run.stdin))
+        Ok((Conversation::begun(host, &run, &nonce, sink), line, run.stdin))
+    }
+
+    /// A conversation about `run`, whose marks carry `nonce`.
+    pub(crate) fn begun(
+        host: &'a str,
+        run: &Run,
+        nonce: &str,
+        sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
+    ) -> Conversation<'a> {
+        let marks = [Marks::new(nonce), Marks::new(nonce)];
+        Conversation {
+            host,
+            name: run.name,
+            sudo: run.sudo,
+            bound: run.timeout,
+            marks,
+            tail: Tail::new(MAX_QUOTED),
+            sink,
+        }
+    }
+
+    /// Has the standing shell run it; `request` is what that is sent.
+    pub(crate) async fn within(self, mut shell: Lent, request: &[u8]) -> Result<i32, HostError> {
+        let started = Instant::now();
+        let result = match self.until_last_marks(&mut shell, request).await {
+            Ok((talk, mark)) => talk.verdict(&mark, started),
+            Err(error) => {
+                shell.state = State::Broken;
+                return Err(error);
+            }
+        };
+        let told = match shell.pipes() {
+            Some(pipes) => pipes.input.write_all(OVER).await.is_ok(),
+            None => false,
+        };
+        let is_lost = matches!(result, Err(HostError::Lost { .. }));
+        shell.state = if told && !is_lost { State::Untouched } else { State::Broken };
+        result
+    }
+
+    /// Sends the request and listens until the command's last mark has come on both streams, so that nothing of it is still
+    /// on its way.
+    async fn until_last_marks(mut self, shell: &mut Lent, request: &[u8]) -> Result<(Self, String), HostError> {
+        let mut times = Times::from_now(self.bound);
+        let mut last = [None, None];
+        let (mut rest, mut is_ending) = (request, false);
+        let mut buffers = [vec![0; 32 * 1024], vec![0; 8 * 1024]];
+        let [out, err] = &mut buffers;
+        loop {
+            if let [Some(_), Some(mark)] = last {
+                return Ok((self, mark));
+            }
+            let state = if rest.is_empty() { State::Running } else { State::Sending };
+            shell.state = state;
+            let Some(pipes) = shell.pipes() else { return Err(self.lost()) };
+            let (stream, read) = tokio::select! {
+                read = pipes.stdout.read(out), if last[0].is_none() => (Stream::Stdout, read),
+                read = pipes.stderr.read(err), if last[1].is_none() => (Stream::Stderr, read),
+                wrote = pipes.input.write(rest), if !rest.is_empty() => match wrote {
+                    Ok(count @ 1..) => {
+                        rest = &rest[count..];
+                        continue;
+                    }
+                    _ => return Err(self.lost()),
+                },
+                () = sleep_until(times.alarm) => {
+                    if is_ending || state == State::Sending {
+                        return Err(self.timed_out(false));
+                    }
+                    (rest, is_ending, times.alarm) = (STOP, true, times.give_up);
+                    continue;
+                }
+            };
+            let mut phase = Phase::Running;
+            let buffer = if stream == Stream::Stdout { &out[..] } else { &err[..] };
+            if !self.take(stream, read, buffer, &mut phase) {
+                return Err(self.lost());
+            }
+            if let Phase::Ended(mark) = phase {
+                last[stream as usize] = Some(mark);
+            }
+        }
     }
 
     /// Listens to the end. `ended` waits for the process behind the streams, and tells whether it ended by itself.

@@ -37,7 +37,9 @@ pub(super) const SOCKETS: Script = Script { name: "list sockets", text: include_
 impl Script {
     /// The command with these values.
     pub fn run(self, values: Vec<String>, timeout: Duration, stdin: Stdin) -> Run {
-        Run::script(self.name, self.text, values).timeout(timeout).stdin(stdin)
+        let run = Run::script(self.name, self.text, values).timeout(timeout).stdin(stdin);
+        // The user's own line may leave something behind.
+        if self.name == ACTIVATE.name { run } else { run.standing() }
     }
 }
 

@@ -74,7 +74,7 @@ impl Live {
     pub async fn conf_texts(&self, host: &str) -> (String, String) {
         let Some(balancer) = self.inventory.balancer(host) else { return Default::default() };
         let read = async |name: &str| {
-            let run = Run::new("read configuration", ["cat", "--", &format!("{}/{name}", balancer.dir)]);
+            let run = Run::new("read configuration", ["cat", "--", &format!("{}/{name}", balancer.dir)]).standing();
             let output = self.hosts.get(host).run(run).await;
             output.ok().filter(|output| output.is_success()).map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
         };

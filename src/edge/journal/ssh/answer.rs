@@ -38,7 +38,7 @@ impl Script {
 
     /// The command with these values.
     pub fn run(self, values: Vec<String>) -> Run {
-        Run::script(self.name, self.text, values)
+        Run::script(self.name, self.text, values).standing()
     }
 }
 

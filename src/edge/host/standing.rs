@@ -1,0 +1,160 @@
+//! The shell that stands as long as its connection, lent to one command at a time.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::output::Marks;
+use super::run::{OVER, STOP, nonce, ready};
+use super::session::{LETS_GO, Pipes};
+
+/// Where it is: with the connection, lent, or gone for good. Clones are the same place.
+#[derive(Clone, Default)]
+pub(crate) struct Standing {
+    place: Arc<Mutex<Place>>,
+}
+
+#[derive(Default)]
+enum Place {
+    Home(Pipes),
+    Lent,
+    #[default]
+    Gone,
+}
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_gone() { "Standing(gone)" } else { "Standing" })
+    }
+}
+
+impl Standing {
+    /// With this shell, which waits for its first command.
+    pub(crate) fn new(pipes: Pipes) -> Standing {
+        Standing { place: Arc::new(Mutex::new(Place::Home(pipes))) }
+    }
+
+    /// The shell, unless somebody has it or it is gone.
+    pub(crate) fn lend(&self) -> Option<Lent> {
+        let mut place = self.place.lock().ok()?;
+        match std::mem::replace(&mut *place, Place::Lent) {
+            Place::Home(pipes) => Some(Lent { pipes: Some(pipes), home: self.clone(), state: State::Untouched }),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// Whether it is gone, and with it what holds the connection: nothing new may begin on it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.place.lock().is_ok_and(|place| matches!(*place, Place::Gone))
+    }
+
+    /// Ends the shell. `false`: somebody has it, and it ends when it comes back.
+    pub(crate) fn end(&self) -> bool {
+        let Ok(mut place) = self.place.lock() else { return false };
+        matches!(std::mem::replace(&mut *place, Place::Gone), Place::Home(_))
+    }
+
+    fn put_back(&self, pipes: Pipes) {
+        if let Ok(mut place) = self.place.lock()
+            && matches!(*place, Place::Lent)
+        {
+            *place = Place::Home(pipes);
+        }
+    }
+}
+
+/// What is known of a lent shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It waits for a command.
+    Untouched,
+    /// A part of a command was sent: nothing that follows would be understood.
+    Sending,
+    /// It runs a command.
+    Running,
+    /// It is of no use any more.
+    Broken,
+}
+
+/// The shell in one user's hands. Dropped, it goes home; when it runs a command still, after that was ended.
+pub(crate) struct Lent {
+    pipes: Option<Pipes>,
+    home: Standing,
+    pub(crate) state: State,
+}
+
+impl Lent {
+    /// Its streams. Nothing once they broke.
+    pub(crate) fn pipes(&mut self) -> Option<&mut Pipes> {
+        self.pipes.as_mut()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut pipes) = self.pipes.take() else { return };
+        let home = self.home.clone();
+        match (self.state, Handle::try_current()) {
+            (State::Untouched, _) => home.put_back(pipes),
+            // Its user went away (a bound of its own, a command that ends): the command must not run on.
+            (State::Running, Ok(runtime)) => {
+                runtime.spawn(async move {
+                    if timeout(LETS_GO, settle(&mut pipes)).await == Ok(true) {
+                        home.put_back(pipes);
+                    } else {
+                        home.end();
+                    }
+                });
+            }
+            // With the pipes its input closes, and the host ends what ran.
+            _ => {
+                home.end();
+            }
+        }
+    }
+}
+
+/// Ends the command that runs, and waits until nothing of it is to come any more. Whether the shell works.
+async fn settle(pipes: &mut Pipes) -> bool {
+    let nonce = nonce();
+    let request = [STOP, OVER, ready(&nonce).as_bytes()].concat();
+    pipes.input.write_all(&request).await.is_ok() && is_ready(pipes, &nonce, &mut Noise::default()).await
+}
+
+/// What a shell said on its two streams before it was ready.
+#[derive(Debug, Default)]
+pub(crate) struct Noise {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Reads until both streams brought the mark `begin` of `nonce`. `false`: standard output ended before.
+pub(crate) async fn is_ready(pipes: &mut Pipes, nonce: &str, noise: &mut Noise) -> bool {
+    let mut marks = [Marks::new(nonce), Marks::new(nonce)];
+    let (mut out, mut err) = (vec![0; 4096], vec![0; 4096]);
+    let mut open = [true, true];
+    loop {
+        let waits = [0, 1].map(|i: usize| marks[i].noise().is_some());
+        if !waits[0] && !waits[1] {
+            return true;
+        }
+        let (stream, count) = tokio::select! {
+            read = pipes.stdout.read(&mut out), if open[0] && waits[0] => (0, read.unwrap_or(0)),
+            read = pipes.stderr.read(&mut err), if open[1] && waits[1] => (1, read.unwrap_or(0)),
+            else => return false,
+        };
+        open[stream] = count > 0;
+        let bytes = if stream == 0 { &out[..count] } else { &err[..count] };
+        marks[stream].push(bytes, &mut Vec::new());
+        noise.stdout = marks[0].noise().unwrap_or_default();
+        noise.stderr = marks[1].noise().unwrap_or_default();
+        if !open[0] {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The shell that stands with a connection: one command after another, and none the worse for how the last one ended.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bluegreen::edge::host::{Host, HostError, KILL_GRACE, Run, Stdin, fan_out};
+
+use crate::bounds::{STAYS, pids};
+use crate::sshd::{Sshd, runs, until};
+
+fn script(text: &'static str) -> Run {
+    Run::script("script", text, Vec::<String>::new()).standing()
+}
+
+fn stay(file: &Path) -> Run {
+    Run::script("stay", STAYS, [file.display().to_string()]).standing()
+}
+
+/// How many sessions the host began on its one connection.
+fn sessions(sshd: &Sshd) -> usize {
+    let log = std::fs::read_to_string(sshd.path("sshd.log")).unwrap();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    log.matches("Starting session").count()
+}
+
+fn talkative() -> Sshd {
+    Sshd::start("LogLevel VERBOSE")
+}
+
+async fn works(host: &Host) {
+    assert_eq!(host.run_ok(script("echo works; echo aside >&2")).await.unwrap().stdout_text(), "works");
+}
+
+#[tokio::test]
+async fn scripts_share_one_session_and_what_they_say_and_end_with_is_their_own() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    for status in [0, 1, 2, 90, 124, 126, 127, 128, 137, 254, 255] {
+        let text: &'static str = format!("echo out {status}; echo err {status} >&2; exit {status}").leak();
+        let output = host.run(script(text)).await.unwrap();
+        assert_eq!(output.status, status);
+        assert_eq!((output.stdout_text(), output.stderr_text()), (format!("out {status}"), format!("err {status}")));
+    }
+    assert_eq!(host.run(script("kill -s KILL $$")).await.unwrap().status, 137);
+    // What one does to itself, the next one does not see.
+    host.run_ok(script("cd /; umask 077; set -f; PATH=; trap 'exit 3' TERM; exec </dev/null >&- 2>&-")).await.unwrap();
+    works(&host).await;
+    let flood = host.run_ok(script("head -c 3000000 /dev/zero; echo end")).await.unwrap();
+    assert_eq!((flood.stdout.len(), flood.stdout_cut), (1024 * 1024, 3_000_004 - 1024 * 1024));
+    works(&host).await;
+    assert_eq!(sessions(&sshd), 1);
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn words_and_what_is_read_arrive_verbatim() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    let words = ["", " ", "'", "\"", "$HOME", "`id`", "a;b", "a\nb", "*", "\\", "-n", "--", "ü\u{1e}", "#", "\t", "\r"];
+    let argv = ["printf", "%s\\0"].into_iter().chain(words);
+    let output = host.run_ok(Run::new("print", argv).standing()).await.unwrap();
+    assert_eq!(output.stdout, words.map(|word| format!("{word}\0")).concat().into_bytes());
+    let long = "0123456789 $x `id` \\ ' \" \n".repeat(4000);
+    let texts = ["\n", "one\n", "$(id)\nEOF\n\\\n\t'\"\n", "ü\u{1e}\n", long.as_str()];
+    for text in texts {
+        let run = Run::new("cat", ["cat"]).stdin(Stdin::Bytes(text.as_bytes().to_vec())).standing();
+        assert!(host.run_ok(run).await.unwrap().stdout == text.as_bytes(), "{text:.40}");
+    }
+    assert_eq!(sessions(&sshd), 1);
+    // What a shell cannot be given so gets a session.
+    for bytes in [&b""[..], b"no end of line", b"a\0b\n", b"\xff\n"] {
+        let run = Run::new("cat", ["cat"]).stdin(Stdin::Bytes(bytes.to_vec())).standing();
+        assert_eq!(host.run_ok(run).await.unwrap().stdout, bytes);
+    }
+    assert_eq!(sessions(&sshd), 5);
+    // Nothing to read is an end, and not the next request.
+    assert_eq!(host.run_ok(Run::new("cat", ["cat"]).standing()).await.unwrap().stdout, b"");
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn who_finds_it_taken_gets_a_session() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    let host = &host;
+    let done = fan_out(0..5, 5, |n| async move {
+        let run = Run::script("echo", "sleep 0.2; echo $1", [n.to_string()]).standing();
+        host.run_ok(run).await.unwrap().stdout_text()
+    })
+    .await;
+    assert!(done.iter().all(|(n, said)| *said == n.to_string()), "{done:?}");
+    assert_eq!(sessions(&sshd), 5);
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_bound_ends_the_command_and_not_the_shell() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    let file = sshd.path("pids");
+    let error = host.run(stay(&file).timeout(Duration::from_secs(1))).await.unwrap_err();
+    assert_eq!(error.to_string(), "`box`: `stay` did not end within 1s and was ended: begun");
+    assert_eq!(pids(&file).len(), 3);
+    assert!(pids(&file).iter().all(|pid| !runs(pid)), "gone when the error is told");
+    works(&host).await;
+    let start = Instant::now();
+    let error = host.run(script("sleep 60").timeout(Duration::from_millis(300))).await.unwrap_err();
+    assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
+    // Not after the grace, which is for those that do not obey.
+    assert!(start.elapsed() < Duration::from_millis(300) + KILL_GRACE, "{:?}", start.elapsed());
+    works(&host).await;
+    assert_eq!(sessions(&sshd), 1);
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_ends_the_command_and_not_the_shell() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    let file = sshd.path("pids");
+    let (task, run) = (host.clone(), stay(&file));
+    let running = tokio::spawn(async move { task.run(run).await });
+    until("it runs", || pids(&file).len() == 3).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    // While it is being ended, another gets a session.
+    works(&host).await;
+    until("it is gone", || pids(&file).iter().all(|pid| !runs(pid))).await;
+    let before = sessions(&sshd);
+    let end = Instant::now() + Duration::from_secs(10);
+    let mut last = before;
+    while Instant::now() < end {
+        works(&host).await;
+        let now = sessions(&sshd);
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    assert!(Instant::now() < end, "the shell never came back");
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn whoever_is_killed_there_nothing_runs_on_and_the_next_command_gets_through() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let file = sshd.path("pids");
+    // The watchdog, and the shell itself, which is the watchdog's parent.
+    for victim in ["$PPID", "$shell"] {
+        let _ = std::fs::remove_file(&file);
+        let kill = format!("read -r _ _ _ shell _ </proc/$PPID/stat; echo $$ >>\"$1\"; kill -s KILL {victim}; (");
+        let text: &'static str = STAYS.replace("echo $$ >>\"$1\"; (", &kill).leak();
+        assert!(text.contains("kill -s KILL"), "{text}");
+        let run = Run::script("stay", text, [file.display().to_string()]).timeout(Duration::from_secs(3)).standing();
+        let error = host.run(run).await.unwrap_err();
+        assert!(error.is_outcome_unknown(), "{error:?}");
+        until("it is gone", || !pids(&file).is_empty() && pids(&file).iter().all(|pid| !runs(pid))).await;
+        works(&host).await;
+    }
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn an_unsuitable_path_to_sh_is_told_in_its_own_words() {
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().display();
+    let sshd = Sshd::start(&format!("SetEnv HOME={path} PATH={path}"));
+    let (hosts, host) = sshd.host();
+    match host.run(script("true")).await {
+        Err(HostError::NotRun { detail, .. }) => assert!(detail.contains("sh"), "{detail}"),
+        other => panic!("{other:?}"),
+    }
+    hosts.close().await;
+}
+
+/// Not every `sh` is dash.
+#[tokio::test]
+async fn it_works_with_bash_too() {
+    let bin = tempfile::tempdir().unwrap();
+    symlink("/bin/bash", bin.path().join("sh")).unwrap();
+    let path = bin.path().display();
+    let sshd = Sshd::start(&format!("LogLevel VERBOSE\nSetEnv HOME={path} PATH={path}:/usr/bin:/bin"));
+    let (hosts, host) = sshd.host();
+    let is_bash = host.run_ok(script("echo ${BASH_VERSION:+yes}")).await.unwrap();
+    assert_eq!(is_bash.stdout_text(), "yes");
+    let run = Run::new("cat", ["cat"]).stdin(Stdin::Bytes(b"$x\n'y'\n".to_vec())).standing();
+    assert_eq!(host.run_ok(run).await.unwrap().stdout, b"$x\n'y'\n");
+    let file = sshd.path("pids");
+    let error = host.run(stay(&file).timeout(Duration::from_secs(1))).await.unwrap_err();
+    assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
+    assert!(pids(&file).iter().all(|pid| !runs(pid)));
+    works(&host).await;
+    assert_eq!(sessions(&sshd), 1);
+    hosts.close().await;
+}
