@@ -37,8 +37,6 @@ has_memory() {
     [ "$(df -Pk /dev/shm | awk 'NR == 2 { print $4 }')" -ge "$ROOM" ] || return 1
     [ "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)" -ge "$ROOM" ] || return 1
     memory=$(mktemp -d /dev/shm/bg-test.XXXXXX 2>/dev/null) || return 1
-    # As in /tmp, other users get through to what is meant for them.
-    chmod 711 "$memory"
     printf '#!/bin/sh\n' >"$memory/try"
     # Others must come through, nginx's workers among them.
     chmod 755 "$memory" "$memory/try"

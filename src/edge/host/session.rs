@@ -21,8 +21,6 @@ const QUIET: Duration = Duration::from_millis(300);
 const TRICKLE: Duration = Duration::from_secs(5);
 /// Beyond bound and grace, for the host to say that it ended the command.
 const CONFIRM: Duration = Duration::from_secs(4);
-/// How long a command that must end may take to, and a standing shell to be of use again.
-pub(crate) const LETS_GO: Duration = Duration::from_secs(KILL_GRACE.as_secs() + CONFIRM.as_secs());
 /// What an error quotes is found in the last bytes.
 const MAX_QUOTED: usize = 8192;
 
@@ -188,25 +186,26 @@ impl<'a> Conversation<'a> {
     /// Has the standing shell run it; `request` is what that is sent.
     pub(crate) async fn within(self, mut shell: Lent, request: &[u8]) -> Result<i32, HostError> {
         let started = Instant::now();
-        let result = match self.until_last_marks(&mut shell, request).await {
-            Ok((talk, mark)) => talk.verdict(&mark, started),
+        let (talk, mark, was_stopped) = match self.until_last_marks(&mut shell, request).await {
+            Ok(ended) => ended,
             Err(error) => {
                 shell.state = State::Broken;
                 return Err(error);
             }
         };
+        // Nobody here had it ended: somebody there did, and may have ended the shell.
+        let is_doubtful = mark.starts_with("gone") && !was_stopped;
         let told = match shell.pipes() {
-            Some(pipes) => pipes.input.write_all(OVER).await.is_ok(),
-            None => false,
+            Some(pipes) if !is_doubtful => pipes.input.write_all(OVER).await.is_ok(),
+            _ => false,
         };
-        let is_lost = matches!(result, Err(HostError::Lost { .. }));
-        shell.state = if told && !is_lost { State::Untouched } else { State::Broken };
-        result
+        shell.state = if told { State::Untouched } else { State::Broken };
+        talk.verdict(&mark, started)
     }
 
     /// Sends the request and listens until the command's last mark has come on both streams, so that nothing of it is still
-    /// on its way.
-    async fn until_last_marks(mut self, shell: &mut Lent, request: &[u8]) -> Result<(Self, String), HostError> {
+    /// on its way. Also returns that mark, and whether the command had to be stopped.
+    async fn until_last_marks(mut self, shell: &mut Lent, request: &[u8]) -> Result<(Self, String, bool), HostError> {
         let mut times = Times::from_now(self.bound);
         let mut last = [None, None];
         let (mut rest, mut is_ending) = (request, false);
@@ -214,7 +213,7 @@ impl<'a> Conversation<'a> {
         let [out, err] = &mut buffers;
         loop {
             if let [Some(_), Some(mark)] = last {
-                return Ok((self, mark));
+                return Ok((self, mark, is_ending));
             }
             let state = if rest.is_empty() { State::Running } else { State::Sending };
             shell.state = state;

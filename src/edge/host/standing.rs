@@ -1,6 +1,7 @@
 //! The shell that stands as long as its connection, lent to one command at a time.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
@@ -8,7 +9,10 @@ use tokio::time::timeout;
 
 use super::output::Marks;
 use super::run::{OVER, STOP, nonce, ready};
-use super::session::{LETS_GO, Pipes};
+use super::session::Pipes;
+
+/// How long a command that nobody waits for any more may take to end, on a busy host too. Then the shell ends with it.
+const LETS_GO: Duration = Duration::from_secs(20);
 
 /// Where it is: with the connection, lent, or gone for good. Clones are the same place.
 #[derive(Clone, Default)]
