@@ -132,7 +132,9 @@ fn refuse(site: &Site, step: &Step) -> Option<Fault> {
             let root = &place(pg, Half::Green).root;
             let old = fs::read_dir(root.join("releases")).unwrap().flatten().map(|entry| entry.path());
             let kept = |path: &PathBuf| protect.iter().any(|version| path.ends_with(version.to_string()));
-            shut(old.filter(|path| path.is_dir()).find(|path| !kept(path))?)
+            // The oldest goes first, and the directory names them in no order.
+            let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix('v')?.parse::<u64>().ok();
+            shut(old.filter(|path| path.is_dir() && number(path).is_some() && !kept(path)).min_by_key(number)?)
         }
     }
 }

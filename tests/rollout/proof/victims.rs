@@ -68,7 +68,9 @@ fn strike(site: &mut Site, victim: Victim, running: &mut Running) -> bool {
             Victim::Master => site.pg.processes().into_iter().find(|process| process.name == "ssh"),
             Victim::Shell => {
                 let sessions = hosts.iter().flat_map(|host| site.pg.sessions(host).unwrap());
-                sessions.into_iter().find(|process| process.name == "sh" || process.name == "dash")
+                let shells = sessions.filter(|process| process.name == "sh" || process.name == "dash");
+                // The youngest: a script's where one runs, else the one that stands with the connection.
+                shells.max_by_key(|process| process.pid)
             }
         };
         if let Some(process) = found {
