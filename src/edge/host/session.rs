@@ -186,26 +186,26 @@ impl<'a> Conversation<'a> {
     /// Has the standing shell run it; `request` is what that is sent.
     pub(crate) async fn within(self, mut shell: Lent, request: &[u8]) -> Result<i32, HostError> {
         let started = Instant::now();
-        let (talk, mark, was_stopped) = match self.until_last_marks(&mut shell, request).await {
+        let (talk, mark) = match self.until_last_marks(&mut shell, request).await {
             Ok(ended) => ended,
             Err(error) => {
                 shell.state = State::Broken;
                 return Err(error);
             }
         };
-        // Nobody here had it ended: somebody there did, and may have ended the shell.
-        let is_doubtful = mark.starts_with("gone") && !was_stopped;
-        let told = match shell.pipes() {
-            Some(pipes) if !is_doubtful => pipes.input.write_all(OVER).await.is_ok(),
-            _ => false,
-        };
-        shell.state = if told { State::Untouched } else { State::Broken };
+        // A command that was ended may have been by somebody who ended the shell too: that is asked before it is lent again.
+        if mark.starts_with("exit")
+            && let Some(pipes) = shell.pipes()
+        {
+            let told = pipes.input.write_all(OVER).await.is_ok();
+            shell.state = if told { State::Untouched } else { State::Broken };
+        }
         talk.verdict(&mark, started)
     }
 
     /// Sends the request and listens until the command's last mark has come on both streams, so that nothing of it is still
-    /// on its way. Also returns that mark, and whether the command had to be stopped.
-    async fn until_last_marks(mut self, shell: &mut Lent, request: &[u8]) -> Result<(Self, String, bool), HostError> {
+    /// on its way. Also returns that mark.
+    async fn until_last_marks(mut self, shell: &mut Lent, request: &[u8]) -> Result<(Self, String), HostError> {
         let mut times = Times::from_now(self.bound);
         let mut last = [None, None];
         let (mut rest, mut is_ending) = (request, false);
@@ -213,7 +213,7 @@ impl<'a> Conversation<'a> {
         let [out, err] = &mut buffers;
         loop {
             if let [Some(_), Some(mark)] = last {
-                return Ok((self, mark, is_ending));
+                return Ok((self, mark));
             }
             let state = if rest.is_empty() { State::Running } else { State::Sending };
             shell.state = state;

@@ -98,7 +98,7 @@ tell() { while kill -s "$1" "$self"; do sleep 1; done; exit 0; }
             exit 0
         fi
         # Or the standing shell, which can tell nothing any more.
-        kill -s 0 "$$" || tell USR2
+        if is_dead "$$"; then tell USR2; fi
     done
     exec 4>&- >/dev/null
     tell USR1
