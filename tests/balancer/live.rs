@@ -1,6 +1,7 @@
 //! The switch tree: prepare, commit, confirm, what a look sees, and requests in flight.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::collections::HashSet;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Instant;
 
 use bluegreen::edge::balancer::{Current, How, InFlight, Kind, Standing};
@@ -14,6 +15,29 @@ fn canary(mobile: u16, offset: u8) -> Traffic {
     let share =
         |segment: &str, green| SegmentShare { segment: segment.into(), green: Share::from_hundredths(green).unwrap() };
     Traffic::split(vec![share("mobile", mobile), share("all", 0)], offset)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_equal_in_a_tree_is_one_inode_of_many_names_and_nginx_does_not_mind() {
+    let site = Site::wired(options()).await;
+    let green = Traffic::on(Half::Green, &["mobile".into()]);
+    site.shift(2, &green).await;
+    all(site.balancers.every_bucket_all(2, &green).await);
+    let root = site.live("lb1").join("gen/2");
+    let (mut entries, mut inodes, mut left) = (0, HashSet::new(), vec![root.clone()]);
+    while let Some(path) = left.pop() {
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        entries += 1;
+        inodes.insert(meta.ino());
+        if meta.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    // The tree, `full`, `green` and the segments; one file, one link to `full`, one between segments, `traffic.json`.
+    assert!(entries > 200 && inodes.len() <= 9, "{entries} entries, {} inodes", inodes.len());
+    assert!(root.join("green/all/99").is_symlink() && root.join("full/99").is_file());
+    let look = site.balancers.look("lb1").await.unwrap();
+    assert!(matches!(look.standing(JOURNAL), Standing::Ours(said) if said.generation == 2), "{look:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

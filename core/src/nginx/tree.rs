@@ -16,7 +16,7 @@ use crate::traffic::{SegmentShare, Share, Traffic};
 pub const TRAFFIC_JSON: &str = "traffic.json";
 
 /// What a path of the tree is. Modes are fixed: directories 0755, files 0644, links 0777.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A directory.
     Dir,

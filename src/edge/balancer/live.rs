@@ -1,5 +1,7 @@
 //! The switch tree: look, prepare, commit. One round trip each.
 
+use std::collections::HashMap;
+
 use bluegreen_core::nginx::tree::{Kind as EntryKind, TRAFFIC_JSON, TrafficFile, Tree};
 
 use super::error::{Error, Kind};
@@ -134,13 +136,24 @@ pub(super) fn yes_no(yes: bool) -> &'static str {
 }
 
 /// The trees as one tar: `N/…`, each with its `traffic.json`. Deterministic: no time, no owner.
+///
+/// What is equal in a tree (its empty files, its links to one target) is one inode with many names: nginx only asks whether a
+/// name is there, and a file system makes a name many times faster than an inode, and durable with its directory alone.
 fn pack(generations: &[Generation]) -> Vec<u8> {
     let mut tar = Tar::new();
     for Generation { tree, file } in generations {
         let root = file.generation;
+        let mut equals: HashMap<&EntryKind, String> = HashMap::new();
         tar.add(tar::EntryType::Directory, 0o755, &format!("{root}/"), "", &[]);
         for entry in tree.to_files() {
             let path = format!("{root}/{}", entry.path);
+            if let Some(first) = equals.get(&entry.kind) {
+                tar.add(tar::EntryType::Link, 0o644, &path, first, &[]);
+                continue;
+            }
+            if entry.kind != EntryKind::Dir {
+                equals.insert(&entry.kind, path.clone());
+            }
             match &entry.kind {
                 EntryKind::Dir => tar.add(tar::EntryType::Directory, 0o755, &format!("{path}/"), "", &[]),
                 EntryKind::EmptyFile => tar.add(tar::EntryType::Regular, 0o644, &path, "", &[]),
@@ -171,7 +184,7 @@ impl Tar {
         header.set_size(bytes.len() as u64);
         // Into memory, with the short relative paths of a tree: neither can fail.
         let _written = match kind {
-            tar::EntryType::Symlink => self.0.append_link(&mut header, path, link),
+            tar::EntryType::Symlink | tar::EntryType::Link => self.0.append_link(&mut header, path, link),
             _ => self.0.append_data(&mut header, path, bytes),
         };
     }

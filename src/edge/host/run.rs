@@ -30,7 +30,7 @@ pub(crate) fn ready(nonce: &str) -> String {
 
 /// Has the command that a standing shell runs ended.
 pub(crate) const STOP: &[u8] = b"stop\n";
-/// Tells a standing shell that the command's last mark was heard.
+/// Has a standing shell wait until the command has ended.
 pub(crate) const OVER: &[u8] = b"over\n";
 
 /// Made anew for each conversation, so that no output can be taken for a mark.

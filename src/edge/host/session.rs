@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::error::HostError;
 use super::master::explain;
 use super::output::{Marks, Tail};
-use super::run::{KILL_GRACE, OVER, Run, STOP, Stdin, nonce, seconds_up};
+use super::run::{KILL_GRACE, Run, STOP, Stdin, nonce, seconds_up};
 use super::standing::{Lent, State};
 
 /// Opening a session is one round trip; a server that is out of processes may stall it.
@@ -194,11 +194,8 @@ impl<'a> Conversation<'a> {
             }
         };
         // A command that was ended may have been by somebody who ended the shell too: that is asked before it is lent again.
-        if mark.starts_with("exit")
-            && let Some(pipes) = shell.pipes()
-        {
-            let told = pipes.input.write_all(OVER).await.is_ok();
-            shell.state = if told { State::Untouched } else { State::Broken };
+        if mark.starts_with("exit") {
+            shell.state = State::Untouched;
         }
         talk.verdict(&mark, started)
     }

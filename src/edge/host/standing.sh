@@ -5,10 +5,11 @@
 # $watchdog, set before, is the text of watchdog.sh.
 # shellcheck disable=SC2317 # called by what follows
 set -u
-# The watchdog of the command that runs, or ran until `over`.
+# The watchdog of the command that runs, or ran last.
 watched=
 # run NONCE LIMIT GRACE told COMMAND...: begins the command, which reads what this reads.
 run() {
+    over
     {
         if [ -r /proc/self/stat ]; then
             # Saves starting another shell.
@@ -20,11 +21,22 @@ run() {
         watched=$!
     } 3<&0
 }
-# The command that runs must end; its watchdog says when it has.
-stop() { kill -s TERM "$watched"; }
-# The command has ended. Its number may soon be another process's.
+# Ends the command, if it still runs; its watchdog says when it has. The number of one that has ended may be another process's
+# by now, which has another parent.
+stop() {
+    if [ -z "$watched" ]; then return 0; fi
+    if [ -r /proc/self/stat ]; then
+        read -r stat <"/proc/$watched/stat" || return 0
+        # After the name in parentheses: state, parent.
+        # shellcheck disable=SC2086 # split on purpose
+        set -- ${stat##*) }
+        if [ "$2" != "$$" ]; then return 0; fi
+    fi 2>/dev/null
+    kill -s TERM "$watched" 2>/dev/null
+}
+# Waits for its end.
 over() {
-    wait "$watched"
+    if [ -n "$watched" ]; then wait "$watched"; fi
     watched=
 }
 # ready NONCE: says on both streams that all before was carried out.
@@ -34,10 +46,8 @@ ready() {
 }
 leave() {
     trap - EXIT
-    if [ -n "$watched" ]; then
-        stop
-        wait "$watched"
-    fi
+    stop
+    over
 }
 trap leave EXIT
 trap exit HUP INT TERM
