@@ -47,7 +47,7 @@ if has_memory; then export BG_PLAYGROUND_DIR="$memory" TMPDIR="$memory"; fi
 
 said=$(mktemp)
 # A job in the background ignores interrupts, and so would every program that its tests interrupt.
-env --default-signal=HUP,INT "$cargo" test --locked --no-fail-fast --test rollout >"$said" 2>&1 &
+env --default-signal=HUP,INT "$cargo" test --workspace --locked --no-fail-fast --test rollout >"$said" 2>&1 &
 rollouts=$!
 failed=
 env --default-signal=HUP,INT "$cargo" test --workspace --locked --no-fail-fast --lib --bins --test '[!r]*' || failed=yes
