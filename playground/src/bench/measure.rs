@@ -18,6 +18,11 @@ pub struct Contender<'a> {
 pub struct Times(Vec<f64>);
 
 impl Times {
+    /// Of these runs.
+    pub fn of(runs: impl Iterator<Item = Duration>) -> Times {
+        Times(runs.map(|run| run.as_secs_f64()).collect())
+    }
+
     /// The middle one, or the mean of the two in the middle.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();

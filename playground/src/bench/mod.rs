@@ -44,11 +44,38 @@ pub fn run(parts: &[String], rounds: usize, document: Option<&Path>) -> Result<(
         rows.extend(found);
     }
     let Some(document) = document else { return Ok(()) };
-    write(document, &rows)
+    write(document, &rows, &format!("{}; medians of {rounds} rounds.", machine()))
+}
+
+/// When and on what this runs, as far as it can be told.
+fn machine() -> String {
+    let first_word_of = |path: &str, key: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.split_once(':'));
+        line.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    // Both say their version on standard error.
+    let says = |program: &str, words: &[&str]| {
+        let said = Command::new(program).args(words).output();
+        let said = said.map(|it| [it.stdout, it.stderr].concat()).unwrap_or_default();
+        String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned()
+    };
+    let memory = first_word_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse::<u64>().unwrap_or_default();
+    let ssh = says("ssh", &["-V"]);
+    format!(
+        "`make bench` on {}: {} processors ({}), {:.0} GiB, Linux {}, {}, {}",
+        says("date", &["-u", "+%F"]),
+        std::thread::available_parallelism().map_or(0, usize::from),
+        first_word_of("/proc/cpuinfo", "model name"),
+        memory as f64 / 1024.0 / 1024.0,
+        fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        ssh.split(',').next().unwrap_or_default(),
+        says("nginx", &["-v"]).trim_start_matches("nginx version: "),
+    )
 }
 
 /// Replaces the table between the two marks.
-fn write(document: &Path, rows: &[Row]) -> Result<()> {
+fn write(document: &Path, rows: &[Row], by: &str) -> Result<()> {
     let io = |what| move |source| Error::Io { what, object: document.display().to_string(), source };
     let text = fs::read_to_string(document).map_err(io("cannot read"))?;
     let parts = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
@@ -56,7 +83,7 @@ fn write(document: &Path, rows: &[Row]) -> Result<()> {
         return Err(Error::Unknown(format!("`{}` has no place for the table", document.display())));
     };
     let mut table =
-        "\n| what | against | measured: median (least–most) | ratio | aim |\n|---|---|---|---|---|\n".to_owned();
+        format!("\n{by}\n\n| what | against | measured: median (least–most) | ratio | aim |\n|---|---|---|---|---|\n");
     rows.iter().for_each(|row| table.push_str(&(row.markdown() + "\n")));
     fs::write(document, format!("{head}{BEGIN}{table}\n{END}{tail}")).map_err(io("cannot write"))
 }
