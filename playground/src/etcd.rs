@@ -27,6 +27,13 @@ pub const USER: &str = "bg";
 /// The user's password.
 pub const PASSWORD: &str = "open, sesame #1";
 
+/// Whether every thread of a process is stopped: a busy one may answer for a moment after the signal was sent.
+fn is_stopped(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let state = |stat: String| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    threads.map(|thread| fs::read_to_string(thread.path().join("stat")).ok().and_then(state)).all(|it| it == Some('T'))
+}
+
 /// A cluster. Everything is gone when the value is dropped, or its process.
 #[derive(Debug)]
 pub struct Etcd {
@@ -127,9 +134,13 @@ impl Etcd {
         }
     }
 
-    /// Lets a member hang: it keeps its connections and does not answer.
+    /// Lets a member hang: it keeps its connections and does not answer. When this returns, none of its threads runs.
     pub fn freeze(&self, member: usize) {
         self.signal(member, Signal::SIGSTOP);
+        let Some(id) = self.members[member].child.as_ref().map(Child::id) else { return };
+        let stopped = || is_stopped(id).then_some(());
+        // One that cannot be stopped is what the caller will see.
+        let _seen = until(BOUND, "stopping a member of etcd", stopped);
     }
 
     /// Lets it go on.
