@@ -15,14 +15,15 @@ use nix::unistd::{Pid, mkfifo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::SshSettings;
 use super::error::HostError;
-use super::output::{Tail, last_lines};
+use super::output::{Marks, Tail, last_lines};
 use super::run::{nonce, standing};
-use super::session::Pipes;
-use super::standing::{Noise, is_ready};
+use super::session::{Pipes, said_instead};
+use super::standing::is_ready;
 
 /// For the key exchange and the login, beyond the time that a connection may take: PAM and slow DNS on the server.
 pub(crate) const LOGIN: Duration = Duration::from_secs(15);
@@ -67,6 +68,14 @@ const SSH_FAILED: i32 = 255;
 pub(crate) struct Master {
     child: Group,
     said: Arc<Mutex<Tail>>,
+    /// Hears what ssh says. The pipe has no end of its own: bg holds both ends.
+    listener: AbortHandle,
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
 }
 
 /// ssh and what it started to connect through (a jump host's ssh, the user's ProxyCommand), which share its process group
@@ -120,30 +129,36 @@ impl Master {
         let mut pipes = pipes.ok_or_else(|| local("ssh was started without pipes".into()))?;
         let nonce = nonce();
         let bound = settings.connect_timeout + LOGIN;
-        let mut noise = Noise::default();
+        let mut marks = Marks::of_both(&nonce);
         let ready = async {
             // The pipe takes it all before there is anybody to read it. What broke is told by what follows.
             let _ = pipes.input.write_all(&standing(&nonce)).await;
-            is_ready(&mut pipes, &nonce, &mut noise).await
+            is_ready(&mut pipes, &mut marks).await
         };
-        match timeout(bound, ready).await {
-            Ok(true) => Ok((Self { child, said: log.listen() }, pipes)),
-            Ok(false) => {
-                // It is leaving: the reason is complete once its stderr is closed, which a jump host's ssh may delay.
-                let _ = timeout(LEAVE, rest(&mut pipes, &mut noise)).await;
-                let status = timeout(LEAVE, child.0.wait()).await;
-                let code = status.ok().and_then(Result::ok).and_then(|status| status.code());
-                if code.is_some_and(|code| code != SSH_FAILED) {
-                    return Err(not_run(host, &noise));
-                }
-                // A jump host's ssh speaks on the shell's standard error, and it is the one that knows why.
-                Err(classify(host, &format!("{}\n{}", noise.stderr, log.so_far()), settings.connect_timeout))
+        let is_late = match timeout(bound, ready).await {
+            Ok(true) => {
+                let (said, listener) = log.listen();
+                return Ok((Self { child, said, listener }, pipes));
             }
-            Err(_) => {
-                let detail = explain(&format!("{}\n{}", noise.stderr, log.so_far()));
-                Err(HostError::ConnectTimedOut { host: host.to_owned(), after: bound, detail })
+            Ok(false) => false,
+            Err(_) => true,
+        };
+        if !is_late {
+            // It is leaving: the reason is complete once its stderr is closed, which a jump host's ssh may delay.
+            let _ = timeout(LEAVE, rest(&mut pipes, &mut marks[1])).await;
+            let status = timeout(LEAVE, child.0.wait()).await;
+            let code = status.ok().and_then(Result::ok).and_then(|status| status.code());
+            if code.is_some_and(|code| code != SSH_FAILED) {
+                // The login went well, and there was no shell behind it.
+                return Err(HostError::NotRun { host: host.to_owned(), name: "sh", detail: said_instead(&marks) });
             }
         }
+        // A jump host's ssh speaks on the shell's standard error, and it is the one that knows why.
+        let said = format!("{}\n{}", marks[1].noise().unwrap_or_default(), log.so_far());
+        Err(match is_late {
+            true => HostError::ConnectTimedOut { host: host.to_owned(), after: bound, detail: explain(&said) },
+            false => classify(host, &said, settings.connect_timeout),
+        })
     }
 
     /// Whether the connection still stands, as far as is known here.
@@ -190,22 +205,21 @@ impl Log {
         self.said.text()
     }
 
-    /// Keeps what comes from now on.
-    fn listen(mut self) -> Arc<Mutex<Tail>> {
+    /// Keeps what comes from now on, until that is aborted.
+    fn listen(mut self) -> (Arc<Mutex<Tail>>, AbortHandle) {
         self.so_far();
         let _ = std::fs::remove_file(&self.path);
         let said = Arc::new(Mutex::new(self.said));
-        let kept = Arc::downgrade(&said);
-        tokio::spawn(async move {
+        let kept = said.clone();
+        let listener = tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = self.pipe.read(&mut buffer).await {
-                let Some(said) = kept.upgrade() else { return };
-                if let Ok(mut said) = said.lock() {
-                    said.push(&buffer[..count]);
+                if let Ok(mut kept) = kept.lock() {
+                    kept.push(&buffer[..count]);
                 }
             }
         });
-        said
+        (said, listener.abort_handle())
     }
 }
 
@@ -214,18 +228,11 @@ fn text(said: &Mutex<Tail>) -> String {
 }
 
 /// What comes on standard error until that ends.
-async fn rest(pipes: &mut Pipes, noise: &mut Noise) {
+async fn rest(pipes: &mut Pipes, marks: &mut Marks) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = pipes.stderr.read(&mut buffer).await {
-        noise.stderr.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        marks.push(&buffer[..count], &mut Vec::new());
     }
-}
-
-/// The login went well, and there was no shell behind it.
-fn not_run(host: &str, noise: &Noise) -> HostError {
-    let said = last_lines(&format!("{}\n{}", noise.stderr, noise.stdout), 4);
-    let detail = if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") };
-    HostError::NotRun { host: host.to_owned(), name: "sh", detail }
 }
 
 fn arguments(host: &str, settings: &SshSettings, socket: &Path, log: &Path) -> Vec<String> {

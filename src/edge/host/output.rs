@@ -118,6 +118,11 @@ impl Marks {
         Self { prefix, held: Vec::new(), begun: false, noise: Tail::new(MAX_NOISE) }
     }
 
+    /// Those of standard output and standard error.
+    pub(crate) fn of_both(nonce: &str) -> [Self; 2] {
+        [Self::new(nonce), Self::new(nonce)]
+    }
+
     /// Takes more of the stream: appends what the command said to `out`, and returns the marks, `begin` and `tick` aside.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Vec<String> {
         self.held.extend_from_slice(bytes);

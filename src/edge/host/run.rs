@@ -158,17 +158,17 @@ impl Run {
         if !self.standing || self.sudo {
             return None;
         }
-        let words = self.watched(nonce, "told").ok()?;
-        let request = match &self.stdin {
-            Stdin::Null => format!("run {words} </dev/null\n"),
+        let input = match &self.stdin {
+            Stdin::Null => "</dev/null\n".to_owned(),
             Stdin::Bytes(bytes) => {
                 let text = std::str::from_utf8(bytes).ok()?;
                 let is_lines = text.ends_with('\n') && !text.contains('\0') && text.len() <= MAX_LINE;
                 // The nonce is in no line of the text by chance.
-                is_lines.then(|| format!("run {words} <<'{nonce}'\n{text}{nonce}\n"))?
+                is_lines.then(|| format!("<<'{nonce}'\n{text}{nonce}\n"))?
             }
             Stdin::Reader(_) => return None,
         };
+        let request = format!("run {} {input}", self.watched(nonce, "told").ok()?);
         Some(request.into_bytes())
     }
 

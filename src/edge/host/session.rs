@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::error::HostError;
 use super::master::explain;
-use super::output::{Marks, Tail};
+use super::output::{Marks, Tail, last_lines};
 use super::run::{KILL_GRACE, Run, STOP, Stdin, nonce, seconds_up};
 use super::standing::{Lent, State};
 
@@ -171,16 +171,8 @@ impl<'a> Conversation<'a> {
         nonce: &str,
         sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
     ) -> Conversation<'a> {
-        let marks = [Marks::new(nonce), Marks::new(nonce)];
-        Conversation {
-            host,
-            name: run.name,
-            sudo: run.sudo,
-            bound: run.timeout,
-            marks,
-            tail: Tail::new(MAX_QUOTED),
-            sink,
-        }
+        let (marks, tail) = (Marks::of_both(nonce), Tail::new(MAX_QUOTED));
+        Conversation { host, name: run.name, sudo: run.sudo, bound: run.timeout, marks, tail, sink }
     }
 
     /// Has the standing shell run it; `request` is what that is sent.
@@ -195,7 +187,7 @@ impl<'a> Conversation<'a> {
         };
         // A command that was ended may have been by somebody who ended the shell too: that is asked before it is lent again.
         if mark.starts_with("exit") {
-            shell.state = State::Untouched;
+            shell.state = State::Free;
         }
         talk.verdict(&mark, started)
     }
@@ -212,8 +204,7 @@ impl<'a> Conversation<'a> {
             if let [Some(_), Some(mark)] = last {
                 return Ok((self, mark));
             }
-            let state = if rest.is_empty() { State::Running } else { State::Sending };
-            shell.state = state;
+            shell.state = if rest.is_empty() { State::Running } else { State::Broken };
             let Some(pipes) = shell.pipes() else { return Err(self.lost()) };
             let (stream, read) = tokio::select! {
                 read = pipes.stdout.read(out), if last[0].is_none() => (Stream::Stdout, read),
@@ -226,7 +217,7 @@ impl<'a> Conversation<'a> {
                     _ => return Err(self.lost()),
                 },
                 () = sleep_until(times.alarm) => {
-                    if is_ending || state == State::Sending {
+                    if is_ending || !rest.is_empty() {
                         return Err(self.timed_out(false));
                     }
                     (rest, is_ending, times.alarm) = (STOP, true, times.give_up);
@@ -352,11 +343,8 @@ impl<'a> Conversation<'a> {
     /// The streams ended without a last word of the watchdog.
     fn unmarked(self, exited: bool) -> HostError {
         match (exited, self.marks[1].noise()) {
-            (true, Some(noise)) => {
-                let said =
-                    super::output::last_lines(&format!("{noise}\n{}", self.marks[0].noise().unwrap_or_default()), 4);
-                let detail = if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") };
-                let (host, name) = (self.host.to_owned(), self.name);
+            (true, Some(_)) => {
+                let (host, name, detail) = (self.host.to_owned(), self.name, said_instead(&self.marks));
                 if self.sudo {
                     HostError::NoSudo { host, name, detail }
                 } else {
@@ -385,6 +373,13 @@ impl<'a> Conversation<'a> {
             tail: self.tail.text(),
         }
     }
+}
+
+/// What was said where a command should have begun and did not.
+pub(crate) fn said_instead(marks: &[Marks; 2]) -> String {
+    let [stdout, stderr] = [&marks[0], &marks[1]].map(|marks| marks.noise().unwrap_or_default());
+    let said = last_lines(&format!("{stderr}\n{stdout}"), 4);
+    if said.is_empty() { "it said nothing".to_owned() } else { said.replace('\n', "; ") }
 }
 
 type Source = Box<dyn AsyncRead + Send + Unpin>;

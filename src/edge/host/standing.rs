@@ -15,16 +15,14 @@ use super::session::Pipes;
 const LETS_GO: Duration = Duration::from_secs(20);
 
 /// Where it is: with the connection, lent, or gone for good. Clones are the same place.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Standing {
     place: Arc<Mutex<Place>>,
 }
 
-#[derive(Default)]
 enum Place {
     Home(Pipes),
     Lent,
-    #[default]
     Gone,
 }
 
@@ -44,7 +42,7 @@ impl Standing {
     pub(crate) fn lend(&self) -> Option<Lent> {
         let mut place = self.place.lock().ok()?;
         match std::mem::replace(&mut *place, Place::Lent) {
-            Place::Home(pipes) => Some(Lent { pipes: Some(pipes), home: self.clone(), state: State::Untouched }),
+            Place::Home(pipes) => Some(Lent { pipes: Some(pipes), home: self.clone(), state: State::Free }),
             other => {
                 *place = other;
                 None
@@ -76,12 +74,11 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// It waits for a command.
-    Untouched,
-    /// A part of a command was sent: nothing that follows would be understood.
-    Sending,
+    Free,
     /// It runs a command.
     Running,
-    /// It is of no use any more.
+    /// It is of no use any more: its streams broke, or a part of a command was sent, and nothing that follows would be
+    /// understood.
     Broken,
 }
 
@@ -104,7 +101,7 @@ impl Drop for Lent {
         let Some(mut pipes) = self.pipes.take() else { return };
         let home = self.home.clone();
         match (self.state, Handle::try_current()) {
-            (State::Untouched, _) => home.put_back(pipes),
+            (State::Free, _) => home.put_back(pipes),
             // Its user went away (a bound of its own, a command that ends): the command must not run on.
             (State::Running, Ok(runtime)) => {
                 runtime.spawn(async move {
@@ -127,38 +124,30 @@ impl Drop for Lent {
 async fn settle(pipes: &mut Pipes) -> bool {
     let nonce = nonce();
     let request = [STOP, OVER, ready(&nonce).as_bytes()].concat();
-    pipes.input.write_all(&request).await.is_ok() && is_ready(pipes, &nonce, &mut Noise::default()).await
+    pipes.input.write_all(&request).await.is_ok() && is_ready(pipes, &mut Marks::of_both(&nonce)).await
 }
 
-/// What a shell said on its two streams before it was ready.
-#[derive(Debug, Default)]
-pub(crate) struct Noise {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-/// Reads until both streams brought the mark `begin` of `nonce`. `false`: standard output ended before.
-pub(crate) async fn is_ready(pipes: &mut Pipes, nonce: &str, noise: &mut Noise) -> bool {
-    let mut marks = [Marks::new(nonce), Marks::new(nonce)];
+/// Reads until both streams brought the mark `begin`; what came before it is the marks' noise. `false`: standard output ended
+/// before.
+pub(crate) async fn is_ready(pipes: &mut Pipes, marks: &mut [Marks; 2]) -> bool {
     let (mut out, mut err) = (vec![0; 4096], vec![0; 4096]);
-    let mut open = [true, true];
+    let mut is_open = true;
     loop {
-        let waits = [0, 1].map(|i: usize| marks[i].noise().is_some());
-        if !waits[0] && !waits[1] {
+        let waits = [0, 1].map(|stream: usize| marks[stream].noise().is_some());
+        if waits == [false, false] {
             return true;
         }
-        let (stream, count) = tokio::select! {
-            read = pipes.stdout.read(&mut out), if open[0] && waits[0] => (0, read.unwrap_or(0)),
-            read = pipes.stderr.read(&mut err), if open[1] && waits[1] => (1, read.unwrap_or(0)),
+        let (stream, read) = tokio::select! {
+            read = pipes.stdout.read(&mut out), if waits[0] => (0, read),
+            read = pipes.stderr.read(&mut err), if is_open && waits[1] => (1, read),
             else => return false,
         };
-        open[stream] = count > 0;
-        let bytes = if stream == 0 { &out[..count] } else { &err[..count] };
-        marks[stream].push(bytes, &mut Vec::new());
-        noise.stdout = marks[0].noise().unwrap_or_default();
-        noise.stderr = marks[1].noise().unwrap_or_default();
-        if !open[0] {
-            return false;
+        let (count, buffer) = (read.unwrap_or(0), if stream == 0 { &out } else { &err });
+        marks[stream].push(&buffer[..count], &mut Vec::new());
+        match (stream, count) {
+            (0, 0) => return false,
+            (1, 0) => is_open = false,
+            _ => {}
         }
     }
 }
