@@ -49,7 +49,7 @@ pub fn run(parts: &[String], rounds: usize, document: Option<&Path>) -> Result<(
 
 /// When and on what this runs, as far as it can be told.
 fn machine() -> String {
-    let first_word_of = |path: &str, key: &str| {
+    let value_of = |path: &str, key: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.split_once(':'));
         line.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
@@ -60,13 +60,13 @@ fn machine() -> String {
         let said = said.map(|it| [it.stdout, it.stderr].concat()).unwrap_or_default();
         String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned()
     };
-    let memory = first_word_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse::<u64>().unwrap_or_default();
+    let memory = value_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse::<u64>().unwrap_or_default();
     let ssh = says("ssh", &["-V"]);
     format!(
         "`make bench` on {}: {} processors ({}), {:.0} GiB, Linux {}, {}, {}",
         says("date", &["-u", "+%F"]),
         std::thread::available_parallelism().map_or(0, usize::from),
-        first_word_of("/proc/cpuinfo", "model name"),
+        value_of("/proc/cpuinfo", "model name"),
         memory as f64 / 1024.0 / 1024.0,
         fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         ssh.split(',').next().unwrap_or_default(),
