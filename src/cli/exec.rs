@@ -1,15 +1,36 @@
 //! `exec`: one command on many hosts at once, its output labelled as it comes.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use bluegreen_core::{half::Half, inventory::Inventory};
+use bluegreen_core::{
+    half::Half,
+    inventory::{Inventory, spoken_duration},
+    quote::shell_line,
+};
 use serde_json::{Value, json};
 
-use super::{Context, answer::Answer, complete, error::CliError, locate, screen::Screen, with_hosts};
+use super::{
+    Context,
+    answer::Answer,
+    complete,
+    error::CliError,
+    locate,
+    measure::one_line,
+    progress::Telling,
+    screen::Screen,
+    suspend::{Suspend, watch_return},
+    with_hosts,
+};
 use crate::{
     edge::host::{HostError, Hosts, Line, Run, Stream, fan_out, printable},
-    engine::Exit,
+    engine::{Doing, Exit, Progress, Report, some_of},
 };
+
+/// Hosts that are named while it runs there: more would push its output off the screen.
+const NAMED: usize = 8;
 
 /// What came of it on one host: its status, or why there is none.
 type Ended = (String, Result<i32, HostError>);
@@ -18,8 +39,20 @@ type Ended = (String, Result<i32, HostError>);
 pub fn run(context: &Context, target: &str, words: &[String], bound: Duration) -> Result<Answer, CliError> {
     let located = context.inventory()?;
     let names = hosts_of(&located.inventory, target)?;
-    let screen = context.screen;
-    let ended = with_hosts(&located, async |hosts| fan(&hosts, &names, words, bound, screen).await)?;
+    // What reads it through a pipe may have the terminal for itself (`less`).
+    let screen = Screen { live: context.screen.live && context.screen.terminal, ..context.screen };
+    let suspend = screen.live.then(Suspend::hold_back).and_then(Result::ok);
+    let telling = Telling::new(screen);
+    if let Some(suspend) = suspend {
+        suspend.watch(telling.clone());
+    }
+    let work = Work { words, bound, screen, telling: telling.clone(), ends: Mutex::default() };
+    let ended = with_hosts(&located, async |hosts| {
+        tokio::spawn(watch_return(telling.clone()));
+        work.fan(&hosts, &names).await
+    });
+    telling.finish();
+    let ended = ended?;
     let Some(ended) = ended else {
         return Ok(Answer::new(
             Exit::Interrupted,
@@ -29,18 +62,67 @@ pub fn run(context: &Context, target: &str, words: &[String], bound: Duration) -
     Ok(answer(&ended))
 }
 
-async fn fan(hosts: &Hosts, names: &[String], words: &[String], bound: Duration, screen: Screen) -> Vec<Ended> {
-    let width = names.iter().map(String::len).max().unwrap_or(0);
-    let work = |name: String| async move {
-        let run = || match words {
-            // As with ssh: one word may be a whole shell line.
-            [line] => Run::shell("exec", line.as_str()).timeout(bound),
-            words => Run::new("exec", words.iter().cloned()).timeout(bound),
+/// The command, and how it is told of.
+struct Work<'a> {
+    words: &'a [String],
+    bound: Duration,
+    screen: Screen,
+    telling: Telling,
+    /// The hosts where it ended, and whether well.
+    ends: Mutex<Vec<(String, bool)>>,
+}
+
+impl Work<'_> {
+    async fn fan(&self, hosts: &Hosts, names: &[String]) -> Vec<Ended> {
+        let width = names.iter().map(String::len).max().unwrap_or(0);
+        let line = match self.words {
+            [line] => line.clone(),
+            words => shell_line(words),
         };
-        let host = hosts.get(&name);
-        host.stream_alone(run, |line| print(screen, &name, width, &line)).await
+        self.telling.runs(&one_line(&line));
+        self.tell(names);
+        let work = |name: String| async move {
+            let run = || match self.words {
+                // As with ssh: one word may be a whole shell line.
+                [line] => Run::shell("exec", line.as_str()).timeout(self.bound),
+                words => Run::new("exec", words.iter().cloned()).timeout(self.bound),
+            };
+            let host = hosts.get(&name);
+            let print = |line: Line| self.telling.aside(|| print(self.screen, &name, width, &line));
+            let ended = host.stream_alone(run, print).await;
+            let is_well = matches!(ended, Ok(0));
+            self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((name, is_well));
+            self.tell(names);
+            ended
+        };
+        fan_out(names.iter().cloned(), hosts.parallel(), work).await
+    }
+
+    /// Where something is drawn: who is waited for.
+    fn tell(&self, names: &[String]) {
+        if !self.screen.live {
+            return;
+        }
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.len() == names.len() {
+            return;
+        }
+        let waits = Doing::Says(waits(names, &ends, self.bound));
+        self.telling.reporter()(Report::Progress(Progress::whole(waits)));
+    }
+}
+
+/// `waiting for 2 of 20 hosts, at most 1h each: web3, web7; failed on web4`.
+fn waits(names: &[String], ends: &[(String, bool)], bound: Duration) -> String {
+    let left: Vec<&String> = names.iter().filter(|name| !ends.iter().any(|(ended, _)| ended == *name)).collect();
+    let failed: Vec<&String> = ends.iter().filter(|(_, is_well)| !is_well).map(|(name, _)| name).collect();
+    let bound = spoken_duration(u64::try_from(bound.as_millis()).unwrap_or(u64::MAX));
+    let who = some_of(&left, NAMED);
+    let waits = match names.len() {
+        1 => format!("waiting for {who}, at most {bound}"),
+        all => format!("waiting for {} of {}, at most {bound} each: {who}", left.len(), count(all)),
     };
-    fan_out(names.iter().cloned(), hosts.parallel(), work).await
+    if failed.is_empty() { waits } else { format!("{waits}; failed on {}", some_of(&failed, NAMED)) }
 }
 
 fn print(screen: Screen, host: &str, width: usize, line: &Line) {
@@ -147,6 +229,19 @@ mod tests {
         assert_eq!(hosts("api1.example.net").unwrap(), ["api1.example.net"]);
         assert_eq!(hosts("web/gren").unwrap_err(), "did you mean `web/green`?");
         assert_eq!(hosts("balancer").unwrap_err(), "did you mean `balancers`?");
+    }
+
+    #[test]
+    fn who_is_waited_for_is_named_but_not_without_end() {
+        let names: Vec<String> = (1..=20).map(|number| format!("web{number}")).collect();
+        let minute = Duration::from_secs(60);
+        assert_eq!(waits(&names[..1], &[], minute), "waiting for web1, at most 1m");
+        let all =
+            "waiting for 20 of 20 hosts, at most 1h each: web1, web2, web3, web4, web5, web6, web7, web8 and 12 more";
+        assert_eq!(waits(&names, &[], Duration::from_secs(3600)), all);
+        let ended: Vec<(String, bool)> = names[2..].iter().map(|name| (name.clone(), name != "web4")).collect();
+        let two = "waiting for 2 of 20 hosts, at most 90s each: web1, web2; failed on web4";
+        assert_eq!(waits(&names, &ended, Duration::from_secs(90)), two);
     }
 
     #[test]

@@ -15,11 +15,7 @@ use bluegreen_core::{
     rollout::OpenCommand,
     traffic::SegmentShare,
 };
-use nix::sys::signal::Signal;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{
     Context,
@@ -31,7 +27,7 @@ use super::{
     remote::{listen, runtime},
     screen::Screen,
     stop::Stop,
-    suspend::Suspend,
+    suspend::{Suspend, watch_return},
 };
 use crate::{
     edge::journal::Patience,
@@ -104,14 +100,6 @@ async fn watch_stop(mut stop: Stop, watched: Watched) {
         } else {
             "stopping after the step under way; Ctrl-C again leaves at once"
         });
-    }
-}
-
-/// After a stop that nobody is asked about, and `fg`, the shell has written below what was drawn.
-async fn watch_return(telling: Telling) {
-    let Ok(mut returns) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else { return };
-    while returns.recv().await.is_some() {
-        telling.draw_anew();
     }
 }
 

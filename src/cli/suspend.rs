@@ -3,6 +3,7 @@
 use std::{io, thread};
 
 use nix::sys::signal::{SigSet, Signal, raise};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::progress::Telling;
 
@@ -37,5 +38,13 @@ impl Suspend {
         };
         // Without a thread Ctrl-Z does nothing, and the work goes on.
         let _ = thread::Builder::new().name("suspend".to_owned()).spawn(watch);
+    }
+}
+
+/// After a stop that nobody is asked about, and `fg`, the shell has written below what was drawn.
+pub async fn watch_return(telling: Telling) {
+    let Ok(mut returns) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else { return };
+    while returns.recv().await.is_some() {
+        telling.draw_anew();
     }
 }

@@ -21,6 +21,13 @@ pub fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// The first `most` of these, and how many there are besides: `web1, web2 and 9 more`. One more is named as well.
+pub fn some_of(names: &[impl AsRef<str>], most: usize) -> String {
+    let shown = if names.len() <= most + 1 { names.len() } else { most };
+    let list = names[..shown].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if shown < names.len() { format!("{list} and {} more", names.len() - shown) } else { list }
+}
+
 /// What was said by or of a host, naming it once.
 pub fn named(host: &str, said: &str) -> String {
     if said.starts_with(&format!("`{host}`")) { said.to_owned() } else { format!("`{host}`: {said}") }

@@ -95,6 +95,25 @@ fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
 }
 
 #[test]
+fn exec_names_the_hosts_that_it_waits_for_and_leaves_only_what_they_said() {
+    let site = small().start().unwrap();
+    // The first one goes through, the other one takes its time.
+    let first = site.dir().join("first");
+    let line = format!("'echo begun; mkdir {} || sleep 1.5; echo ended'", first.display());
+    let written = on_a_terminal(&site, &format!("exec web -- {line}"), "xterm-256color");
+    let waits = |host: &str| written.contains(&format!("waiting for 1 of 2 hosts, at most 1h each: {host}\x1b"));
+    assert!(waits("web1") != waits("web2"), "{written}");
+    let rows = rows(&written);
+    for (text, times) in [("│ begun", 2), ("│ ended", 2), ("waiting for", 0), ("done on 2 hosts", 1)] {
+        assert_eq!(rows.iter().filter(|row| row.contains(text)).count(), times, "{text}: {rows:#?}");
+    }
+    assert_eq!(rows.last().unwrap(), "done on 2 hosts", "{rows:#?}");
+
+    let dumb = on_a_terminal(&site, "exec web -- echo here", "dumb");
+    assert!(dumb.contains("web1 │ here\r\n") && !dumb.contains("waiting for"), "{dumb}");
+}
+
+#[test]
 fn status_does_not_wait_for_a_host_that_hangs() {
     let mut site = small().start().unwrap();
     site.setup("v1").unwrap().expect(0);

@@ -37,7 +37,8 @@ const CYAN: &str = "36";
 /// cursor is on they are fewer than its rows.
 pub fn draw(tree: &Tree, size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line> {
     let elapsed = now.saturating_duration_since(tree.since);
-    if matches!(tree.now, Now::Between) || matches!(tree.now, Now::Begins) && elapsed < UNNOTICED {
+    let may_be_soon_over = matches!(tree.now, Now::Begins | Now::Runs(_));
+    if matches!(tree.now, Now::Between) || may_be_soon_over && elapsed < UNNOTICED {
         return Vec::new();
     }
     let width = size.width.saturating_sub(1).max(1);
@@ -55,6 +56,7 @@ fn head(tree: &Tree, width: usize, elapsed: Duration, now: Instant, glyphs: &Gly
     let mark = glyphs.turning[turn % glyphs.turning.len()];
     let (number, words) = match &tree.now {
         Now::Step { number, of, words } => (format!("[{number}/{of}] "), words.as_str()),
+        Now::Runs(words) => (String::new(), words.as_str()),
         Now::Waits(_) => (String::new(), "waiting for the lock"),
         Now::PutsBack => (String::new(), "putting every balancer back"),
         Now::Begins | Now::Between => (String::new(), "getting ready"),

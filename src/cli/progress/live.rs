@@ -61,6 +61,8 @@ struct Drawing {
 #[derive(Debug)]
 struct Shared {
     drawing: Mutex<Drawing>,
+    /// Whoever writes to the terminal holds it, and takes it before the drawing.
+    turn: Mutex<()>,
     woken: Condvar,
     /// A panic has said something: nothing is drawn over it.
     panicked: AtomicBool,
@@ -70,6 +72,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Live {
     shared: Arc<Shared>,
+    color: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,6 +80,20 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Drawing> {
         // What a panic left half-done is drawn no more.
         self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes to the terminal, unless a panic has said something there.
+    fn write(&self, bytes: &str) {
+        if bytes.is_empty() || self.panicked.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut stderr = std::io::stderr().lock();
+        // Nobody to draw for is no error of ours.
+        let _ = stderr.write_all(bytes.as_bytes()).and_then(|()| stderr.flush());
     }
 }
 
@@ -94,7 +111,8 @@ impl Live {
             is_over: false,
         };
         let panicked = AtomicBool::new(false);
-        let shared = Arc::new(Shared { drawing: Mutex::new(drawing), woken: Condvar::new(), panicked });
+        let shared =
+            Arc::new(Shared { drawing: Mutex::new(drawing), turn: Mutex::new(()), woken: Condvar::new(), panicked });
         let (hooked, before) = (Arc::downgrade(&shared), panic::take_hook());
         panic::set_hook(Box::new(move |info| {
             if let Some(shared) = hooked.upgrade() {
@@ -105,7 +123,7 @@ impl Live {
         let drawn = shared.clone();
         let thread = thread::Builder::new().name("drawing".to_owned()).spawn(move || draw_until_over(&drawn, screen));
         // Without a thread nothing is drawn, and the work goes on.
-        Live { shared, thread: Mutex::new(thread.ok()) }
+        Live { shared, color: screen.color_err, thread: Mutex::new(thread.ok()) }
     }
 
     /// Takes in a report.
@@ -113,6 +131,20 @@ impl Live {
         let mut drawing = self.shared.lock();
         let kept = drawing.tree.apply(report, Instant::now());
         drawing.kept.extend(kept);
+    }
+
+    /// Begins something that is none of a plan's steps.
+    pub fn runs(&self, words: &str) {
+        self.shared.lock().tree.runs(words.to_owned(), Instant::now());
+    }
+
+    /// Takes what is drawn off the screen while somebody else writes there, and draws on below of it. Whoever writes waits for
+    /// the terminal, so that nothing piles up here.
+    pub fn aside(&self, write: impl FnOnce()) {
+        let _turn = self.shared.turn();
+        let cleared = self.shared.lock().clear(self.color);
+        self.shared.write(&cleared);
+        write();
     }
 
     /// A line that stays.
@@ -170,10 +202,12 @@ fn draw_until_over(shared: &Shared, screen: Screen) {
     let glyphs = screen.glyphs;
     loop {
         let drawing = shared.lock();
-        let mut drawing = match drawing.is_over {
+        drop(match drawing.is_over {
             true => drawing,
             false => shared.woken.wait_timeout(drawing, TICK).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        });
+        let turn = shared.turn();
+        let mut drawing = shared.lock();
         let (is_over, pause) = (drawing.is_over, drawing.pause);
         let size = terminal::size_err().unwrap_or(terminal::USUAL);
         let bytes = match terminal::is_ours() {
@@ -185,11 +219,8 @@ fn draw_until_over(shared: &Shared, screen: Screen) {
         if shared.panicked.load(Ordering::SeqCst) {
             return;
         }
-        if !bytes.is_empty() {
-            let mut stderr = std::io::stderr().lock();
-            // Nobody to draw for is no error of ours.
-            let _ = stderr.write_all(bytes.as_bytes()).and_then(|()| stderr.flush());
-        }
+        shared.write(&bytes);
+        drop(turn);
         if is_over {
             return;
         }
@@ -219,6 +250,16 @@ impl Drawing {
         self.drawn = next;
         self.width = size.width;
         bytes
+    }
+
+    /// What takes the last picture off the screen; the shell's screen is left alone.
+    fn clear(&mut self, color: bool) -> String {
+        let last = std::mem::take(&mut self.drawn);
+        if last.is_empty() || !terminal::is_ours() {
+            return String::new();
+        }
+        let width = terminal::size_err().unwrap_or(terminal::USUAL).width;
+        frame(&last, self.width, &[], &[], width, color)
     }
 
     /// Only at the end what stays is written, as lines.

@@ -57,6 +57,21 @@ impl Telling {
         }
     }
 
+    /// Begins something that is none of a plan's steps; it leaves nothing behind.
+    pub fn runs(&self, words: &str) {
+        if let Some(live) = &self.live {
+            live.runs(words);
+        }
+    }
+
+    /// Writes what is not ours to the same terminal: above what is drawn.
+    pub fn aside(&self, write: impl FnOnce()) {
+        match &self.live {
+            Some(live) => live.aside(write),
+            None => write(),
+        }
+    }
+
     /// The terminal may show something else by now: what is drawn next is drawn below it.
     pub fn draw_anew(&self) {
         if let Some(live) = &self.live {

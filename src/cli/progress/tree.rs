@@ -18,6 +18,8 @@ pub enum Now {
         /// What it does.
         words: String,
     },
+    /// One thing on many hosts, which no plan has.
+    Runs(String),
     /// It waits for the site's lock: how that stands.
     Waits(String),
     /// Every balancer is being put back.
@@ -164,6 +166,11 @@ impl Tree {
         Vec::new()
     }
 
+    /// What is begun is none of a plan's steps; it leaves nothing behind on the screen.
+    pub fn runs(&mut self, words: String, now: Instant) {
+        self.begin(Now::Runs(words), now);
+    }
+
     fn begin(&mut self, what: Now, since: Instant) {
         self.now = what;
         self.since = since;
@@ -215,7 +222,7 @@ impl Tree {
                 }
                 Vec::new()
             }
-            Now::Begins | Now::Waits(_) | Now::Between => vec![Kept::Text(line)],
+            Now::Begins | Now::Runs(_) | Now::Waits(_) | Now::Between => vec![Kept::Text(line)],
         }
     }
 
@@ -223,7 +230,7 @@ impl Tree {
         let (number, words) = match &self.now {
             Now::Step { number, of, words } => (Some((*number, *of)), words.clone()),
             Now::PutsBack => (None, "put every balancer back".to_owned()),
-            Now::Begins | Now::Waits(_) | Now::Between => return Vec::new(),
+            Now::Begins | Now::Runs(_) | Now::Waits(_) | Now::Between => return Vec::new(),
         };
         let hosts = std::mem::take(&mut self.hosts);
         let notes = std::mem::take(&mut self.notes);
