@@ -1,6 +1,9 @@
 //! What a person sees on a real terminal, and how long status takes when a host hangs.
 
 use std::{
+    fs,
+    net::TcpStream,
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -23,16 +26,22 @@ fn on_a_terminal(site: &Playground, words: &str, name: &str) -> String {
 
 /// The same of a line of the shell.
 fn typed(site: &Playground, line: &str, name: &str) -> String {
+    let output = terminal(site, line, name, Path::new("/dev/null")).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What runs it, with a file that has at any time what was written until then.
+fn terminal(site: &Playground, line: &str, name: &str, record: &Path) -> Command {
     let bg = site.bg_command([""; 0]).unwrap();
     let line = format!("stty cols 80 rows 24; {line}");
     let mut command = Command::new("timeout");
-    command.args(["120", "script", "-qefc", &line, "/dev/null"]).env_clear();
+    command.args(["120", "script", "-qefc", &line]).arg(record).env_clear();
     command
         .envs(bg.get_envs().filter_map(|(key, value)| Some((key, value?))))
         .env("TERM", name)
         .env("SHELL", "/bin/sh");
-    let output = command.current_dir(bg.get_current_dir().unwrap()).stdin(Stdio::null()).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    command.current_dir(bg.get_current_dir().unwrap()).stdin(Stdio::null());
+    command
 }
 
 /// What stands on the terminal, from the first row.
@@ -92,6 +101,38 @@ fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
     let checked: Vec<&String> = rows[stopped..].iter().filter(|row| row.contains("[6/6] check green on v2")).collect();
     assert!(matches!(checked[..], [once] if once.starts_with("✓ ")), "{rows:#?}");
     assert_eq!(rows.last().unwrap(), "ended with 0", "{rows:#?}");
+}
+
+#[test]
+fn a_host_that_freezes_while_a_drain_goes_on_is_named_until_it_answers() {
+    let mut site = small().start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    site.release("v2").unwrap();
+    // The drain waits for this connection, longer than a host is frozen.
+    site.edit_inventory(|text| text.replace("timeout = \"8s\"", "timeout = \"60s\"")).unwrap();
+    let stranger = TcpStream::connect(site.place("web2").listen).unwrap();
+    let record = site.dir().join("written");
+    let written = || fs::read_to_string(&record).unwrap_or_default();
+    let waits_for = |text: &str| {
+        let waits = until(SOON, text, || rows(&written()).iter().any(|row| row.contains(text)).then_some(()));
+        waits.unwrap_or_else(|error| panic!("{error}: {:#?}", rows(&written())));
+    };
+    let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
+    let mut deploy = terminal(&site, &format!("{bg} deploy --release v2"), "xterm-256color", &record);
+    let mut deploy = deploy.stdout(Stdio::null()).spawn().unwrap();
+
+    for host in ["web2", "lb1"] {
+        waits_for("web2  1 connection from 127.0.0.1");
+        let sessions = site.sessions(host).unwrap().into_iter().filter(|process| process.name.starts_with("sshd"));
+        let sessions: Vec<Pid> = sessions.map(|process| Pid::from_raw(process.pid)).collect();
+        sessions.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+        waits_for(&format!("{host}{}  has not answered yet", if host == "lb1" { " " } else { "" }));
+        sessions.iter().for_each(|pid| kill(*pid, Signal::SIGCONT).unwrap());
+        waits_for("lb1   nothing in flight");
+    }
+    drop(stranger);
+    assert!(deploy.wait().unwrap().success(), "{:#?}", rows(&written()));
+    assert!(rows(&written()).iter().any(|row| row.starts_with("`deploy` of v2 is done")), "{:#?}", rows(&written()));
 }
 
 #[test]

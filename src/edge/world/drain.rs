@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Live, Spot, Trouble, release_of, upgrade::serving};
 use crate::{
-    edge::{balancer::InFlight, host::fan_out},
+    edge::balancer::{InFlight, two_phase},
     engine::{Doing, Failure, Progress, Work},
 };
 
@@ -80,11 +80,11 @@ impl Live {
             if remaining.is_none() {
                 return Ok(Vec::new());
             }
+            // Of a host that was slow to answer it is said again what it has, also where that is the same.
             let words = remaining.words();
-            if words != last {
-                self.tell_drain(half, &places, &remaining, until, Some(format!("waiting for {words}")));
-                last.clone_from(&words);
-            }
+            let line = (words != last).then(|| format!("waiting for {words}"));
+            self.tell_drain(half, &places, &remaining, until, line);
+            last = words;
             if Instant::now() >= until {
                 return self.drain_ran_out(half, &places, &remaining, timeout);
             }
@@ -130,9 +130,7 @@ impl Live {
 
     /// A request that `limit_req` delays is counted nowhere yet and then goes where it was first decided.
     async fn wait_for_delayed(&self) -> Result<(), Failure> {
-        let limit = self.inventory.ssh.parallel;
-        let wiring = |host: String| async move { self.asking(&host, self.balancers.wiring(&host)).await };
-        let wirings = fan_out(self.balancers.names(), limit, wiring).await;
+        let wirings = self.asking_each(async |host| self.balancers.wiring(host).await).await;
         let mut longest = Duration::ZERO;
         for (_, wiring) in wirings {
             let what = "nginx's configuration";
@@ -152,9 +150,7 @@ impl Live {
 
     /// What the pools see the balancers connect from.
     async fn balancer_addresses(&self) -> Result<Vec<IpNet>, Failure> {
-        let limit = self.inventory.ssh.parallel;
-        let addresses = |host: String| async move { self.asking(&host, self.balancers.addresses(&host)).await };
-        let all = fan_out(self.balancers.names(), limit, addresses).await;
+        let all = self.asking_each(async |host| self.balancers.addresses(host).await).await;
         let mut known = Vec::new();
         for (_, addresses) in all {
             known.extend(addresses.map_err(|error| Trouble::Unread { what: "its addresses", error })?);
@@ -171,21 +167,19 @@ impl Live {
     ) -> Result<Remaining, Failure> {
         // Requests that began while both halves served may be on either.
         let (own, both) = (Seen::from(half), Seen::Both);
-        let (of_half, of_both, peers) = tokio::join!(
-            self.balancers.inflight_all(own),
-            self.balancers.inflight_all(both),
-            self.peers_of(places, known)
-        );
+        let counts = self.asking_each(async |host| {
+            let balancers = &self.balancers;
+            tokio::try_join!(balancers.inflight(host, own), balancers.inflight(host, both))
+        });
+        let (counts, peers) = tokio::join!(counts, self.peers_of(places, known));
         let peers = peers.map_err(|failure| serving(work, half, failure))?;
         let mut remaining = Remaining { requests: Vec::new(), peers };
         let counts =
-            of_half.into_iter().map(|count| (own, count)).chain(of_both.into_iter().map(|count| (both, count)));
-        for (seen, (host, count)) in counts {
-            let count = count.map_err(|error| Trouble::Uncounted { half, error })?;
-            if count != InFlight::None {
-                remaining.requests.push((host, seen, count));
-            }
-        }
+            two_phase::all(counts).map_err(|mut failed| Trouble::Uncounted { half, error: failed.remove(0) })?;
+        let of_half = counts.iter().map(|(host, (count, _))| (host, own, *count));
+        let of_both = counts.iter().map(|(host, (_, count))| (host, both, *count));
+        let some = of_half.chain(of_both).filter(|(.., count)| *count != InFlight::None);
+        remaining.requests.extend(some.map(|(host, seen, count)| (host.clone(), seen, count)));
         Ok(remaining)
     }
 }

@@ -16,6 +16,10 @@ use crate::{
 /// A host that is only asked, and answers before, is not worth a word.
 const SOON: Duration = Duration::from_secs(1);
 
+fn silent() -> Doing {
+    Doing::Says("has not answered yet".to_owned())
+}
+
 impl Live {
     pub(super) fn progress(&self, progress: Progress) {
         (self.reporter)(Report::Progress(progress));
@@ -63,18 +67,40 @@ impl Live {
         host: &str,
         question: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.asking_of(Progress::of(host, silent()), question).await
+    }
+
+    /// The same of one place, beside what else is said of it.
+    pub(super) async fn asking_spot<T, E: std::fmt::Display>(
+        &self,
+        spot: Spot<'_>,
+        question: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.asking_of(Progress::of(&spot.place.host, silent()).part(&spot.pool.name), question).await
+    }
+
+    async fn asking_of<T, E: std::fmt::Display>(
+        &self,
+        waits: Progress,
+        question: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut question = pin!(question);
         if let Ok(answer) = timeout(SOON, &mut question).await {
             return answer;
         }
-        let waits = Progress::of(host, Doing::Says("has not answered yet".to_owned()));
         self.telling(waits, "", question, ToString::to_string).await
+    }
+
+    /// [`Live::asking`] of every balancer, as many at once as `[ssh] parallel` says.
+    pub(super) async fn asking_each<T>(&self, question: impl AsyncFn(&str) -> Result<T, Error>) -> Each<T> {
+        let question = &question;
+        let ask = |host: String| async move { self.asking(&host, question(&host)).await };
+        fan_out(self.balancers.names(), self.hosts.parallel(), ask).await
     }
 
     /// What stands on every balancer.
     pub async fn look_balancers(&self) -> Each<Look> {
-        let look = |host: String| async move { self.asking(&host, self.balancers.look(&host)).await };
-        fan_out(self.balancers.names(), self.hosts.parallel(), look).await
+        self.asking_each(async |host| self.balancers.look(host).await).await
     }
 
     /// Says what begins, and how it ended.

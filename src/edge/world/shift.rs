@@ -194,9 +194,9 @@ impl Live {
             return Err(Trouble::Unguarded { host, half, why }.into());
         }
         let answers = if thorough {
-            self.balancers.every_bucket_all(n, traffic).await
+            self.asking_each(async |host| self.balancers.every_bucket(host, n, traffic).await).await
         } else {
-            self.balancers.confirm_all(n, traffic, None).await
+            self.asking_each(async |host| self.balancers.confirm(host, n, traffic, None).await).await
         };
         let silent = answers.into_iter().find_map(|(host, result)| Some((host, result.err()?)));
         silent.map_or(Ok(()), |(host, error)| Err(Trouble::Unguarded { host, half, why: error.without_host() }.into()))

@@ -75,7 +75,8 @@ impl Live {
     ) -> Result<Vec<(String, String, std::net::IpAddr, usize)>, Failure> {
         let found = fan_out(places.to_vec(), self.hosts.parallel(), |spot| async move {
             let expected: Vec<IpNet> = known.iter().chain(&spot.pool.drain.ignore).copied().collect();
-            server::peers(&self.hosts, spot.place, &expected, &Bounds::default()).await
+            let bounds = Bounds::default();
+            self.asking_spot(spot, server::peers(&self.hosts, spot.place, &expected, &bounds)).await
         })
         .await;
         let mut all = Vec::new();
@@ -199,7 +200,7 @@ impl Live {
             let Deploy::Unpack { keep, .. } = spot.pool.deploy else { return Ok(Vec::new()) };
             let words = self.words(spot, release);
             let task = self.task(spot, work.epoch, release, &words);
-            server::prune(&self.hosts, &task, keep, protect).await
+            self.asking_spot(spot, server::prune(&self.hosts, &task, keep, protect)).await
         })
         .await;
         // What could not be removed harms nothing, and the next restore removes it.
