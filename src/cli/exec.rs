@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     edge::host::{HostError, Hosts, Line, Run, Stream, fan_out, printable},
-    engine::{Doing, Exit, Progress, Report, some_of},
+    engine::{Doing, Exit, Progress, Report, alike, some_of},
 };
 
 /// Hosts that are named while it runs there: more would push its output off the screen.
@@ -142,12 +142,13 @@ fn print(screen: Screen, host: &str, width: usize, line: &Line) {
 fn answer(ended: &[Ended]) -> Answer {
     let hosts: serde_json::Map<String, Value> =
         ended.iter().map(|(host, result)| (host.clone(), document(result))).collect();
-    let failed: Vec<String> = ended.iter().filter_map(failure).collect();
+    let failed: Vec<(String, String)> =
+        ended.iter().filter_map(|ended| Some((ended.0.clone(), failure(ended)?))).collect();
     let answer = if failed.is_empty() {
         Answer::new(Exit::Done, format!("done on {}", count(ended.len())))
     } else {
-        let list = failed.join("; ");
-        let (failed, all) = (failed.len(), ended.len());
+        let (number, list) = (failed.len(), alike(failed).join("; "));
+        let (failed, all) = (number, ended.len());
         Answer::new(
             Exit::Failed,
             match (failed, all) {
@@ -257,5 +258,7 @@ mod tests {
         assert_eq!(message(&[("web2", 3)]), "failed: `web2` ended with 3");
         let both = message(&[("web1", 1), ("web2", 3)]);
         assert_eq!(both, "failed on all 2 hosts: `web1` ended with 1; `web2` ended with 3");
+        let alike = message(&[("web1", 1), ("web2", 3), ("web3", 1)]);
+        assert_eq!(alike, "failed on all 3 hosts: `web1` ended with 1; the same on `web3`; `web2` ended with 3");
     }
 }

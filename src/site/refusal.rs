@@ -8,7 +8,7 @@ use bluegreen_core::{
 
 use crate::{
     edge::{artifact::ArtifactError, balancer, server::ServerError},
-    engine::sentence,
+    engine::{alike, sentence},
 };
 
 /// Why a command was not carried out.
@@ -321,11 +321,11 @@ fn quoted(names: &[String]) -> String {
 }
 
 fn list(errors: &[balancer::Error]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    alike(errors.iter().map(|error| (error.host.clone(), error.to_string()))).join("; ")
 }
 
 fn servers(errors: &[(ServerError, String)]) -> String {
-    errors.iter().map(|(error, half)| format!("{error} ({half})")).collect::<Vec<_>>().join("; ")
+    alike(errors.iter().map(|(error, half)| (error.host.clone(), format!("{error} ({half})")))).join("; ")
 }
 
 fn passes_by(certain: &[String]) -> &'static str {

@@ -13,8 +13,8 @@ fn alike(text: &str) -> String {
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (pattern, with) in [
         (r"\b\d\d:\d\d(:\d\d)?\b", "TIME"),
-        (r"\(\d+ times\)", "(N times)"),
-        (r"seen from `lb\d`", "seen from `lbN`"),
+        (r"\(\d+( to \d+)? times\)", "(N times)"),
+        (r"seen from `lb\d`( and `lb\d`)?", "seen from `lbN`"),
         (r"\d+ changes? before", "N changes before"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, with).into_owned();

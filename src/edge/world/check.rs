@@ -24,7 +24,7 @@ use crate::{
         host::fan_out,
         server::{self, Bounds, Seen},
     },
-    engine::{Doing, Failure, Progress, Work, and_then},
+    engine::{Doing, Failure, Progress, Work, alike, and_then},
 };
 
 /// What a forward shift that was not made says.
@@ -56,8 +56,7 @@ impl Live {
                 self.on_spot(spot, ["asking its health", "healthy"], self.quick_check_one(work, spot, viewpoints))
             };
             let checked = fan_out(spots, self.hosts.parallel(), check).await;
-            let failures: Vec<Failure> = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
-            return all_of(half, failures, count).map_or(Ok(Vec::new()), |failure| {
+            return all_of(half, failures(checked), count).map_or(Ok(Vec::new()), |failure| {
                 Err(Failure { message: and_then(&failure.message, STAYS), ..failure })
             });
         }
@@ -160,8 +159,7 @@ impl Live {
             self.on_spot(spot, ["asking its health", "healthy"], self.check_one(work, spot, release, viewpoints))
         })
         .await;
-        let failures = checked.into_iter().filter_map(|(_, result)| result.err()).collect();
-        all_of_upgrade(work, half, failures, count).map_or(Ok(Vec::new()), Err)
+        all_of_upgrade(work, half, failures(checked), count).map_or(Ok(Vec::new()), Err)
     }
 
     async fn check_one(
@@ -199,6 +197,11 @@ impl Live {
     }
 }
 
+/// Each failure with its host.
+fn failures(checked: Vec<(Spot<'_>, Result<(), Failure>)>) -> Vec<(String, Failure)> {
+    checked.into_iter().filter_map(|(spot, result)| Some((spot.place.host.clone(), result.err()?))).collect()
+}
+
 fn silent(spot: Spot<'_>) -> Failure {
     Trouble::Silent { host: spot.place.host.clone(), pool: spot.pool.name.clone() }.into()
 }
@@ -216,8 +219,9 @@ fn one_per_pool(half: Half, checked: Vec<(Spot<'_>, Result<(), Failure>)>) -> Re
         .filter_map(|(spot, result)| Some((spot, result.as_ref().err()?)))
         .partition(|(spot, _)| !healthy.contains(&spot.pool.name.as_str()));
     if let Some((spot, _)) = dead.first() {
-        let said = dead.iter().map(|(_, failure)| failure.message.clone()).collect();
+        let said = alike(dead.iter().map(|(spot, failure)| (spot.place.host.clone(), failure.message.clone())));
         return Err(Trouble::NoneHealthy { half, pool: spot.pool.name.clone(), said }.into());
     }
-    Ok(alive.into_iter().map(|(_, failure)| format!("goes back in spite of: {}", failure.message)).collect())
+    let alive = alike(alive.into_iter().map(|(spot, failure)| (spot.place.host.clone(), failure.message.clone())));
+    Ok(alive.iter().map(|said| format!("goes back in spite of: {said}")).collect())
 }

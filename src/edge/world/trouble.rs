@@ -13,14 +13,14 @@ use crate::{
         host::seconds,
         server::ServerError,
     },
-    engine::and_then,
+    engine::{alike, and_then},
 };
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// Balancers where the directories could not be made.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", alike(.0.iter().map(|error| (error.host.clone(), error.to_string()))).join("; "))]
     NoDirs(Vec<balancer::Error>),
     /// The inventory cannot be rendered.
     #[error(transparent)]

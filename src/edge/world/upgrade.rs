@@ -23,7 +23,7 @@ use crate::{
         host::fan_out,
         server::{self, Activated, Bounds, Epoch, Placed, ServerError, Task},
     },
-    engine::{Doing, Effect, Failure, Progress, Report, Work, and_then},
+    engine::{Doing, Effect, Failure, Progress, Report, Work, alike, and_then},
 };
 
 /// A progress note after every so many tenths of an upload.
@@ -204,8 +204,9 @@ impl Live {
         })
         .await;
         // What could not be removed harms nothing, and the next restore removes it.
-        let failures = pruned.into_iter().filter_map(|(_, result)| result.err());
-        Ok(failures.map(|error| format!("old releases stay for now: {error}")).collect())
+        let failures =
+            pruned.into_iter().filter_map(|(spot, result)| Some((spot.place.host.clone(), result.err()?.to_string())));
+        Ok(alike(failures).iter().map(|error| format!("old releases stay for now: {error}")).collect())
     }
 }
 
@@ -219,10 +220,10 @@ fn summary(
 ) -> Result<Vec<String>, Failure> {
     let count = results.len();
     let (mut skipped, mut failures) = (0, Vec::new());
-    for (_, result) in results {
+    for (spot, result) in results {
         match result {
             Ok(was_there) => skipped += usize::from(was_there),
-            Err(failure) => failures.push(failure),
+            Err(failure) => failures.push((spot.place.host.clone(), failure)),
         }
     }
     if let Some(failure) = all_of_upgrade(work, half, failures, count) {
@@ -234,17 +235,17 @@ fn summary(
     Ok(if skipped > 0 { vec![format!("{skipped} of {count} {places} {already}")] } else { Vec::new() })
 }
 
-/// Several places' failures as one: the gravest effect, the first hint, every message.
-pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
+/// Several places' failures, each with its host, as one: the gravest effect, the first hint, every message.
+pub(super) fn all_of(half: Half, failures: Vec<(String, Failure)>, count: usize) -> Option<Failure> {
     let number = failures.len();
-    let effect = failures.iter().map(|failure| failure.effect).max_by_key(|effect| match effect {
+    let effect = failures.iter().map(|(_, failure)| failure.effect).max_by_key(|effect| match effect {
         Effect::Nothing => 0,
         Effect::Unhealthy => 1,
         Effect::Refused => 2,
         Effect::Open => 3,
     })?;
-    let hint = failures.iter().find_map(|failure| failure.hint.clone());
-    let messages: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
+    let hint = failures.iter().find_map(|(_, failure)| failure.hint.clone());
+    let messages = alike(failures.into_iter().map(|(host, failure)| (host, failure.message)));
     let quoting = messages.iter().any(|message| message.contains('\n'));
     let (head, between) = if quoting && number > 1 { ("failed:\n", "\n") } else { ("failed: ", "; ") };
     let head = if count > 1 { format!("{number} of {count} places of {half} {head}") } else { String::new() };
@@ -252,7 +253,12 @@ pub(super) fn all_of(half: Half, failures: Vec<Failure>, count: usize) -> Option
 }
 
 /// The same of an upgrade, with who serves meanwhile; in a setup nobody does.
-pub(super) fn all_of_upgrade(work: Work<'_>, half: Half, failures: Vec<Failure>, count: usize) -> Option<Failure> {
+pub(super) fn all_of_upgrade(
+    work: Work<'_>,
+    half: Half,
+    failures: Vec<(String, Failure)>,
+    count: usize,
+) -> Option<Failure> {
     Some(serving(work, half, all_of(half, failures, count)?))
 }
 
