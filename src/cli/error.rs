@@ -87,10 +87,10 @@ impl CliError {
         extra
     }
 
-    /// What is printed above the message, for people.
-    pub fn detail(&self, color: bool) -> Option<String> {
+    /// What is printed above the message, for people, on a terminal of `width` columns or where nothing folds it.
+    pub fn detail(&self, color: bool, width: Option<usize>) -> Option<String> {
         match self {
-            CliError::Inventory { findings, .. } => Some(findings.render(color)),
+            CliError::Inventory { findings, .. } => Some(findings.render_within(color, width.unwrap_or(usize::MAX))),
             _ => None,
         }
     }

@@ -165,7 +165,7 @@ impl Screen {
     /// What ended a command early.
     pub fn error(&self, error: &CliError) {
         if !self.json
-            && let Some(detail) = error.detail(self.color_err)
+            && let Some(detail) = error.detail(self.color_err, terminal::size_err().map(|size| size.width))
         {
             self.err(&detail);
         }

@@ -5,6 +5,11 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+/// What stands left of a note's text: the line's number, ` = note: `.
+const BEFORE_NOTE: usize = 15;
+/// Notes are not folded narrower than this, whatever the terminal.
+const LEAST: usize = 20;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -73,27 +78,55 @@ impl Findings {
 
     /// One block per finding: message, file:line:column, the line with the text underlined, label and help.
     pub fn render(&self, color: bool) -> String {
+        self.render_within(color, usize::MAX)
+    }
+
+    /// The same for a terminal of `width` columns: a label that does not find room behind what it is about is a note below.
+    pub fn render_within(&self, color: bool, width: usize) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let lines = Lines::of(&self.text);
-        let blocks: Vec<String> = self.findings.iter().map(|finding| self.block(finding, &lines, &renderer)).collect();
+        let blocks: Vec<String> =
+            self.findings.iter().map(|finding| self.block(finding, &lines, &renderer, width)).collect();
         blocks.join("\n\n") + "\n"
     }
 
     /// Only the finding's first line is handed to the renderer: it reads all of what it gets, for every finding.
-    fn block(&self, finding: &Finding, lines: &Lines, renderer: &Renderer) -> String {
+    fn block(&self, finding: &Finding, lines: &Lines, renderer: &Renderer, width: usize) -> String {
         let (line, _) = lines.position(&self.text, finding.span.start);
         let (start, end) = lines.bounds(&self.text, line);
         let from = finding.span.start.clamp(start, end) - start;
         let to = finding.span.end.clamp(start + from, end) - start;
-        let mark = AnnotationKind::Primary.span(from..to).label(finding.label.as_str());
         let source = &self.text[start..end];
+        // The line's number and a bar stand before it.
+        let under = line.to_string().len() + 3 + source[..to].chars().count() + 1;
+        let is_beside = under + finding.label.chars().count() < width;
+        let mark = AnnotationKind::Primary.span(from..to).label(if is_beside { finding.label.as_str() } else { "" });
         let snippet = Snippet::source(source).path(self.file.as_str()).line_start(line).annotation(mark);
-        let group: Group = Level::ERROR.primary_title(finding.message.as_str()).element(snippet);
-        match &finding.help {
-            Some(help) => renderer.render(&[group.element(Level::HELP.message(help.as_str()))]),
-            None => renderer.render(&[group]),
+        let mut group: Group = Level::ERROR.primary_title(finding.message.as_str()).element(snippet);
+        let room = width.saturating_sub(BEFORE_NOTE).max(LEAST);
+        if !is_beside {
+            group = group.element(Level::NOTE.message(folded(&finding.label, room)));
         }
+        if let Some(help) = &finding.help {
+            group = group.element(Level::HELP.message(folded(help, room)));
+        }
+        renderer.render(&[group])
     }
+}
+
+/// Text in lines of at most `width` columns, as far as its words allow.
+fn folded(text: &str, width: usize) -> String {
+    let mut folded = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let is_full = column > 0 && column + 1 + word.chars().count() > width;
+        if column > 0 {
+            folded.push(if is_full { '\n' } else { ' ' });
+        }
+        column = if is_full || column == 0 { 0 } else { column + 1 } + word.chars().count();
+        folded.push_str(word);
+    }
+    folded
 }
 
 impl std::fmt::Display for Findings {

@@ -53,7 +53,7 @@ fn ended(name: &str, outcome: &Outcome) -> String {
 }
 
 fn early(name: &str, error: &CliError) -> String {
-    let detail = error.detail(false).map(|detail| detail + "\n").unwrap_or_default();
+    let detail = error.detail(false, None).map(|detail| detail + "\n").unwrap_or_default();
     let card = card(name, Some(error.exit()), &error.to_string(), error.hint().as_deref());
     card.replacen("error: ", &format!("{detail}error: "), 1)
 }

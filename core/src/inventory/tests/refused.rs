@@ -355,3 +355,15 @@ fn color_is_only_paint() {
     parts.for_each(|part| bare.push_str(part.split_once('m').unwrap().1));
     assert_eq!(bare, findings.to_string());
 }
+
+#[test]
+fn on_a_terminal_what_finds_no_room_beside_stands_below_and_is_folded() {
+    let upstream = "upstream = { keepalive = 1, keepalive_timout = \"4s\" }";
+    let findings = wrong(&with_pool(upstream));
+    let shown = findings.render_within(false, 80);
+    let below = "  |                             ^^^^^^^^^^^^^^^^\n  |\n  = note: bg knows keepalive, keepalive_timeout, balance, hash, max_fails,\n          \
+                 fail_timeout, max_conns\n  = help: did you mean `keepalive_timeout`?\n";
+    assert!(shown.contains(below), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() < 80), "{shown}");
+    assert_eq!(findings.render_within(false, 200), findings.to_string());
+}

@@ -65,8 +65,11 @@ pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: u
     });
     let least = Amount { rows: Rows::Different, is_short: true, is_brief: true, recent: 0 };
     let brief = Amount { rows: Rows::Wrong, ..least };
-    let mut said = amounts.chain([brief]).map(|amount| lines(report, screen, zone, amount));
-    let mut shown = said.find(|lines| lines.len() <= height).unwrap_or_else(|| lines(report, screen, zone, least));
+    let mut said = amounts.chain([brief, least]).map(|amount| lines(report, screen, zone, amount));
+    // Blank lines go before anything that leads on does.
+    let mut close = [brief, least].into_iter().map(|amount| closer(lines(report, screen, zone, amount), height));
+    let shown = said.find(|lines| lines.len() <= height).or_else(|| close.find(|lines| lines.len() <= height));
+    let mut shown = shown.unwrap_or_else(|| closer(lines(report, screen, zone, least), height));
     if shown.len() > height {
         let more = shown.len() - height.saturating_sub(1);
         shown.truncate(height.saturating_sub(1));
@@ -74,6 +77,17 @@ pub fn render_within(report: &Report, screen: Screen, zone: &TimeZone, height: u
     }
     let cut = |line: String| cut_painted(&screen.named(&line), screen.width.saturating_sub(1), screen.glyphs.more);
     shown.into_iter().map(cut).collect()
+}
+
+/// Without as many of the blank lines as are too many for `height`, from the top.
+fn closer(mut lines: Vec<String>, height: usize) -> Vec<String> {
+    let mut over = lines.len().saturating_sub(height);
+    lines.retain(|line| {
+        let goes = over > 0 && line.is_empty();
+        over -= usize::from(goes);
+        !goes
+    });
+    lines
 }
 
 fn lines(report: &Report, screen: Screen, zone: &TimeZone, amount: Amount) -> Vec<String> {

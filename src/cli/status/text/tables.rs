@@ -169,7 +169,7 @@ fn table<const N: usize>(rows: &[Row<N>], screen: Screen, is_brief: bool) -> Vec
         }
         lines.push(line);
         if !is_beside {
-            let note = if is_brief { one_line(&row.note) } else { row.note.clone() };
+            let note = if is_brief { short(&row.note, screen.width.saturating_sub(5)) } else { row.note.clone() };
             let folded = if is_brief {
                 Vec::from_iter(Some(note).filter(|note| !note.is_empty()))
             } else {
@@ -179,4 +179,15 @@ fn table<const N: usize>(rows: &[Row<N>], screen: Screen, is_brief: bool) -> Vec
         }
     }
     lines
+}
+
+/// A note that is cut at `width` columns: where it is wider than that it is without the address that ssh tried, and so with the
+/// reason, which comes behind it.
+fn short(note: &str, width: usize) -> String {
+    let note = one_line(note);
+    let parts = note.split_once("ssh: connect to host ").and_then(|(who, rest)| Some((who, rest.split_once(": ")?.1)));
+    match parts {
+        Some((who, why)) if columns(&note) > width => format!("{who}{why}"),
+        _ => note,
+    }
 }

@@ -153,6 +153,22 @@ fn where_many_hosts_hang_what_leads_on_stays_in_sight() {
 }
 
 #[test]
+fn with_one_host_gone_a_small_terminal_says_why_and_what_leads_on() {
+    let mut report = report(4);
+    report.pools[0].1.green[0] = report.pools[0].1.green[1].clone();
+    let refused = "`api3` is unreachable: ssh: connect to host 10.1.12.27 port 2222: Connection refused";
+    let api = |number: usize| place(format!("api{number}"), (number == 3).then_some(refused));
+    let api = PoolSeen { blue: vec![api(1), api(3)], green: vec![api(2), api(4)] };
+    report.pools.push(("api".to_owned(), api));
+    let lines = render_within(&report, screen(80), &TimeZone::UTC, 21);
+    assert!(lines.iter().any(|line| line == "    `api3` is unreachable: Connection refused"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("next: `bg deploy`")), "{lines:#?}");
+    assert!(lines.len() <= 21 && !lines.iter().any(|line| line.contains("more lines")), "{lines:#?}");
+    let wide = render_within(&report, screen(200), &TimeZone::UTC, 60);
+    assert!(wide.iter().any(|line| line.contains("port 2222: Connection refused")), "{wide:#?}");
+}
+
+#[test]
 fn one_change_is_not_told_as_several() {
     assert_eq!([0, 1, 2].map(and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
 }
