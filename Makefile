@@ -5,7 +5,7 @@ DAEMONS = nginx=nginx-light sshd=openssh-server ssh=openssh-client
 export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help build install test check fmt clippy deny shellcheck soak bench demo playground recording deb debtest static
+.PHONY: help build install test check fmt clippy deny shellcheck soak bench demo playground recording captures deb debtest static
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -59,6 +59,11 @@ recording: ## Records docs/demo.svg: real commands on a playground, in a termina
 	@sh scripts/install-missing.sh $(DAEMONS)
 	$(CARGO) build --workspace --bins --locked
 	$(DEBUG)/bg-playground record docs/demo.svg
+
+captures: ## Captures the panes of docs/terminal.md: real commands on playgrounds, in tmux at 80×24 and 200×50
+	@sh scripts/install-missing.sh $(DAEMONS) tmux=tmux
+	$(CARGO) build --workspace --bins --locked
+	$(DEBUG)/bg-playground capture docs/terminal.md
 
 deb: ## A Debian package of the release build, in target/debian
 	$(CARGO) build --release --locked --bin bluegreen

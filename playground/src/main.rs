@@ -1,6 +1,7 @@
 //! The playground's command line.
 
 mod bench;
+mod captures;
 mod demo;
 mod recording;
 
@@ -31,6 +32,11 @@ enum Cmd {
     Record {
         /// The SVG's file.
         file: PathBuf,
+    },
+    /// Runs real commands in tmux, on a small and on a large site, and writes what is seen into a document.
+    Capture {
+        /// The document, which has a place for each pane.
+        document: PathBuf,
     },
     /// Leaves a playground running with load on it, until Ctrl-C.
     Up {
@@ -122,6 +128,7 @@ fn run(command: Cmd) -> Result<()> {
     match command {
         Cmd::Demo => demo::Demo::start()?.journey(),
         Cmd::Record { file } => recording::record(&file),
+        Cmd::Capture { document } => captures::capture(&document),
         Cmd::Up { rate } => demo::up(rate),
         Cmd::Bench { parts, rounds, document } => bench::run(&parts, rounds, document.as_deref()),
         Cmd::Load { to, prefix, rate, clients, seconds } => {

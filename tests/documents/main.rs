@@ -4,6 +4,7 @@
 mod commands;
 mod inventory;
 mod links;
+mod terminal;
 
 use std::{
     collections::BTreeSet,
