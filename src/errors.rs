@@ -18,9 +18,12 @@ use crate::{
         server::{ServerError, What},
         world::Trouble,
     },
-    engine::{Exit, Failure, JournalError, Outcome, ways_on},
+    engine::{Exit, Failure, JournalError, Outcome, some_of, ways_on},
     site::{OtherInventory, Refusal, UNREADABLE_HOLD, by, follow},
 };
+
+/// Releases that are named where another one was asked for.
+const BUILDS: usize = 5;
 
 #[cfg(test)]
 mod tests;
@@ -277,8 +280,12 @@ impl Refusal {
             Refusal::HoldChanged => "`bg status` shows who holds the site now".to_owned(),
             Refusal::Usage(_) => "`bg deploy --help` shows how it is written".to_owned(),
             Refusal::Artifact { error, .. } if error.is_of_this_machine() => error.hint(),
-            Refusal::Artifact { pool, error } => {
-                format!("{}, or name another with `--artifact {pool}=PATH`", error.hint())
+            Refusal::Artifact { pool, error, builds } => {
+                let built = match builds.as_slice() {
+                    [] => String::new(),
+                    all => format!("give `--release` one that is built, newest first: {} · or ", some_of(all, BUILDS)),
+                };
+                format!("{built}{}, or name another with `--artifact {pool}=PATH`", error.hint())
             }
             Refusal::SamePlace { .. } => "`bg journal copy --help` shows the kinds of places".to_owned(),
             Refusal::NothingToCopy { .. } => "name the journal that the site has now".to_owned(),

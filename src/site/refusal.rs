@@ -184,6 +184,8 @@ pub enum Refusal {
         pool: String,
         /// Why not.
         error: ArtifactError,
+        /// Releases that are built, where this one is not: the newest first.
+        builds: Vec<String>,
     },
     /// A journal copied onto itself.
     #[error("`{place}` is both: a journal is copied to another place. Nothing was touched")]

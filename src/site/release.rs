@@ -13,7 +13,10 @@ use bluegreen_core::{
 };
 
 use super::{Asked, Refusal, Site};
-use crate::{edge::artifact, engine::Outcome};
+use crate::{
+    edge::artifact::{self, ArtifactError},
+    engine::Outcome,
+};
 
 /// What the command line says about the release.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +52,12 @@ impl Site {
                         Some(path) => self.cwd.join(path),
                         None => self.base.join(self.artifact_path(artifact, pool, &release)?),
                     };
-                    self.pack(pool, path).await?
+                    self.pack(path).await.map_err(|error| {
+                        let is_missing = matches!(error, ArtifactError::Missing { .. });
+                        let is_other = is_missing && !given.contains_key(pool.name.as_str());
+                        let builds = if is_other { self.builds(pool, &given, version) } else { Vec::new() };
+                        Refusal::Artifact { pool: pool.name.clone(), error, builds }
+                    })?
                 }
             };
             release.pools.insert(pool.name.clone(), content);
@@ -77,15 +85,28 @@ impl Site {
         Ok(given)
     }
 
-    async fn pack(&self, pool: &Pool, path: PathBuf) -> Result<Content, Outcome> {
+    /// The releases of which every artifact is there that was not given, the newest first by that of `pool`.
+    fn builds(&self, pool: &Pool, given: &HashMap<&str, &Path>, version: Version) -> Vec<String> {
+        let path_of = |pool: &Pool, label: &str| {
+            let Deploy::Unpack { artifact, .. } = &pool.deploy else { return None };
+            let release = Release { version, label: label.to_owned(), pools: Default::default() };
+            Some(self.base.join(self.artifact_path(artifact, pool, &release).ok()?))
+        };
+        let asked = self.inventory.pools.iter().filter(|pool| !given.contains_key(pool.name.as_str()));
+        let asked: Vec<&Pool> = asked.filter(|pool| matches!(pool.deploy, Deploy::Unpack { .. })).collect();
+        let mut builds = artifact::builds(|label| path_of(pool, label));
+        builds.retain(|label| asked.iter().all(|pool| path_of(pool, label).is_some_and(|path| path.exists())));
+        builds
+    }
+
+    async fn pack(&self, path: PathBuf) -> Result<Content, ArtifactError> {
         // The journal names the artifact for a later resume, which may be called from anywhere.
         let path = std::path::absolute(&path).unwrap_or(path);
         let read = self.contents.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
         if let Some(content) = read {
             return Ok(content);
         }
-        let packed =
-            artifact::pack(path.clone()).await.map_err(|error| Refusal::Artifact { pool: pool.name.clone(), error })?;
+        let packed = artifact::pack(path.clone()).await?;
         let sha256 = packed.sha256.clone();
         self.world.packed.lock().await.insert(sha256.clone(), Arc::new(packed));
         let content = Content::Artifact { sha256, path: path.display().to_string() };

@@ -6,6 +6,7 @@
 //! 644, every time 0), so the same content has the same digest whoever packs it.
 
 mod archive;
+mod builds;
 mod directory;
 mod error;
 mod transfer;
@@ -19,6 +20,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use builds::builds;
 pub use error::ArtifactError;
 pub use transfer::{Encoding, Sending, Transfer};
 pub use tree::Problem;
@@ -112,16 +114,7 @@ impl Packed {
 
 /// The format by the name, when the first bytes agree.
 fn format_of(path: &Path) -> Result<Format, ArtifactError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let format = if name.ends_with(".tar.zst") {
-        Format::TarZst
-    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
-        Format::TarGz
-    } else if name.ends_with(".tar") {
-        Format::Tar
-    } else {
-        return Err(ArtifactError::UnknownKind { path: path.to_owned() });
-    };
+    let format = format_by_name(path).ok_or_else(|| ArtifactError::UnknownKind { path: path.to_owned() })?;
     let unreadable = |source| ArtifactError::Unreadable { path: path.to_owned(), source };
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(unreadable)?;
@@ -137,6 +130,14 @@ fn format_of(path: &Path) -> Result<Format, ArtifactError> {
         return Err(ArtifactError::Mismatch { path: path.to_owned(), named: format, holds });
     }
     Ok(format)
+}
+
+/// The format that the name promises.
+fn format_by_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let ends =
+        [(".tar.zst", Format::TarZst), (".tar.gz", Format::TarGz), (".tgz", Format::TarGz), (".tar", Format::Tar)];
+    ends.into_iter().find_map(|(end, format)| name.ends_with(end).then_some(format))
 }
 
 /// The format by the first bytes. A tar of before 1988 has no magic; its header's checksum is as good a sign.

@@ -34,6 +34,12 @@ fn at(stage: Option<Stage>) -> State {
     }
 }
 
+/// An artifact that is not there, beside releases that are.
+fn missing(builds: &[&str]) -> Refusal {
+    let builds = builds.iter().map(|build| text(build)).collect();
+    Refusal::Artifact { pool: text("web"), error: servers::artifact_errors().remove(0).1, builds }
+}
+
 #[test]
 fn stages() {
     let cells = Stage::ALL.into_iter().flat_map(|stage| Verb::ALL.map(|verb| (stage, verb)));
@@ -117,8 +123,9 @@ fn refusals() {
         Refusal::HeldMeanwhile => Refusal::HeldMeanwhile,
         Refusal::HoldChanged => Refusal::HoldChanged,
         Refusal::Usage(_) => Refusal::Usage(text("`--artifact cms=…`: there is no pool `cms`; there are web, api")),
-        Refusal::Artifact { .. } => Refusal::Artifact { pool: text("web"), error: servers::artifact_errors().remove(0).1 },
-        Refusal::Artifact { .. } => Refusal::Artifact { pool: text("web"), error: servers::artifact_errors().remove(7).1 },
+        Refusal::Artifact { .. } => missing(&[]),
+        Refusal::Artifact { .. } => missing(&["2.0", "1.9", "1.8", "1.7", "1.6", "1.5", "1.4"]),
+        Refusal::Artifact { .. } => Refusal::Artifact { error: servers::artifact_errors().remove(7).1, pool: text("web"), builds: vec![] },
         Refusal::SamePlace { .. } => Refusal::SamePlace { place: from() },
         Refusal::NothingToCopy { .. } => Refusal::NothingToCopy { place: from() },
         Refusal::CopyOfAnother { .. } => Refusal::CopyOfAnother { place: to(), source_place: text("file:old") },

@@ -58,6 +58,7 @@ fn an_artifact_that_is_missing_damaged_or_leaves_its_directory_touches_nothing()
     let before: Vec<String> = site.places().iter().flat_map(|place| everything(&place.root)).collect();
     let said = bg(&site, "deploy --release nope", 2);
     says(&said, &["pool `web`: there is no artifact at", "dist/web-nope", "--artifact web=PATH", "nothing was"]);
+    says(&said, &["give `--release` one that is built, newest first: v1 · or build it"]);
     let mut command = site.bg_command(["deploy", "--release", "v1"]).unwrap();
     command.env("TMPDIR", site.dir().join("gone"));
     let said = Running::start(command).unwrap().wait(SOON).unwrap();
