@@ -107,6 +107,8 @@ fn typed(shell: &str, options: &str, start: &str) {
     fs::write(&stand_in, script).unwrap();
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(dir.path().join("job"), JOB).unwrap();
+    // What a share is not completed to.
+    fs::write(dir.path().join("xylophone"), "").unwrap();
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", dir.path().display());
     let printed = Command::new(BLUEGREEN).args(["shell", shell]).env("PATH", &path).output().unwrap();
     fs::write(dir.path().join("function"), printed.stdout).unwrap();
@@ -130,9 +132,15 @@ fn typed(shell: &str, options: &str, start: &str) {
         ("bg ex\tapi1\t-- upt", "[exec] [api1.example.net] [--] [upt]"),
         ("bg ex\tweb/g\t-- upt", "[exec] [web/green] [--] [upt]"),
         ("bg canary mob\t10%", "[canary] [mobile=10%]"),
+        ("bg canary mobile=2\t", "[canary] [mobile=25%]"),
+        ("bg canary mobile=7\toff", "[canary] [mobile=7%] [off]"),
+        ("bg deploy --canary mobile=2\t", "[deploy] [--canary] [mobile=25%]"),
+        // Not the file of that name.
+        ("bg canary mobile=x\t", "[canary] [mobile=x]"),
+        ("bg flip --revert-after=3\t", "[flip] [--revert-after=30m]"),
         ("bg journal co\tfile:.bg/p\tx", "[journal] [copy]"),
         ("bg lock --why 'a b'", "[lock] [--why] [a b]"),
-        ("bg deploy --artifact web=nginx-t\t", "[deploy] [--artifact] [web=nginx-templates"),
+        ("bg deploy --artifact web=\tnginx-t\t", "[deploy] [--artifact] [web=nginx-templates"),
         ("bg unl\t--dr\t", "[unlock] [--dry-run]"),
         ("bg -i pro\tsta\t--w\t", "[-i] [production] [status] [--watch]"),
         ("bluegreen fl\t--revert-after 1h", "[flip] [--revert-after] [1h]"),
@@ -186,6 +194,16 @@ fn the_program_completes_commands_options_and_names_of_the_inventory() {
     assert_eq!(complete("exec web/green -- upt"), [""; 0]);
     assert_eq!(complete("canary "), ["mobile=", "all=", "off"]);
     assert_eq!(complete("canary mobile=10% "), ["all="]);
+    assert_eq!(complete("canary mobile="), ["mobile=5%", "mobile=10%", "mobile=25%", "mobile=50%"]);
+    assert_eq!(complete("canary mobile=1"), ["mobile=10%"]);
+    assert_eq!(complete("canary mobile=12"), ["mobile=12%"]);
+    assert_eq!(complete("canary mobile ="), ["5%", "10%", "25%", "50%"]);
+    assert_eq!(complete("canary mobile = 5"), ["5%", "50%"]);
+    assert_eq!(complete("deploy --canary mobile=0.5"), ["mobile=0.5%"]);
+    assert_eq!(complete("deploy --canary mobile ="), ["5%", "10%", "25%", "50%"]);
+    assert_eq!(complete("deploy --artifact web="), [""; 0], "a path");
+    assert_eq!(complete("deploy --artifact web ="), [""; 0], "a path");
+    assert_eq!(complete("--inventory ="), ["production"]);
     assert_eq!(complete("canary mobile = 10% "), ["all="]);
     assert_eq!(complete("deploy --canary mobile=10% a"), ["all="]);
     assert_eq!(complete("deploy --canary mobile=10% --rel"), ["--release"]);
@@ -240,5 +258,6 @@ fn bash_completes_commands_options_and_names_of_the_inventory() {
     assert_eq!(complete(&["check", "--ho"]), ["--hosts"]);
     assert_eq!(complete(&["shell", ""]), ["bash", "zsh", "fish"]);
     assert_eq!(complete(&["journal", "c"]), ["copy"]);
+    assert_eq!(complete(&["canary", "mobile", "="]), ["5%", "10%", "25%", "50%"]);
     assert_eq!(complete(&["sync", "--wait", "lb1"]), ["lb1.example.net"]);
 }

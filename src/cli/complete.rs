@@ -25,9 +25,14 @@ pub fn candidates(root: &Command, words: &[String], cwd: &Path) -> Vec<Candidate
     if before.contains(&"--") {
         return Vec::new();
     }
+    let behind = if *last == "=" { "" } else { last };
     match (line.awaits, last.split_once('=')) {
-        (Some(option), _) if joined && *last != "=" && line.given == 0 => return value_of(option, last, ""),
+        (Some(option), _) if joined && line.given == 0 => return value_of(option, behind, ""),
+        _ if joined && line.takes_shares() => return percentages(behind, ""),
         _ if joined => return Vec::new(),
+        (_, Some((name, typed))) if line.takes_shares() && !name.starts_with('-') => {
+            return percentages(typed, &format!("{name}="));
+        }
         (None, Some((name, typed))) if name.starts_with("--") => {
             let option = flags(root, line.command).find(|flag| takes_value(flag) && is_named(flag, name));
             return option.map(|option| value_of(option, typed, &format!("{name}="))).unwrap_or_default();
@@ -42,8 +47,13 @@ pub fn candidates(root: &Command, words: &[String], cwd: &Path) -> Vec<Candidate
         _ if last.is_empty() && takes_no_more(&line) => own_options(root, &line),
         _ => positional(&line, &names),
     };
-    all.into_iter().filter(|(value, _)| value.starts_with(last)).collect()
+    // Behind the `=` of a path nothing is left to be offered but files.
+    let is_over = |value: &str| value.ends_with('=') && value == *last;
+    all.into_iter().filter(|(value, _)| value.starts_with(last) && !is_over(value)).collect()
 }
+
+/// The shares that a canary mostly gets.
+const USUAL: [&str; 4] = ["5%", "10%", "25%", "50%"];
 
 /// What the words before the cursor say.
 struct Line<'a> {
@@ -59,7 +69,28 @@ struct Line<'a> {
     options: Vec<&'a str>,
 }
 
+/// What may stand behind a segment's `=`: never nothing, for then a shell offers files.
+fn percentages(typed: &str, prefix: &str) -> Vec<Candidate> {
+    let digits = typed.strip_suffix('%').unwrap_or(typed);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let usual: Vec<&str> = USUAL.into_iter().filter(|usual| usual.starts_with(typed)).collect();
+    let shown = match usual.is_empty() {
+        true if is_number => vec![format!("{prefix}{digits}%")],
+        true => USUAL.map(|usual| format!("{prefix}{usual}")).to_vec(),
+        false => usual.iter().map(|usual| format!("{prefix}{usual}")).collect(),
+    };
+    plain(shown)
+}
+
 impl<'a> Line<'a> {
+    /// Whether the next word is a segment's share.
+    fn takes_shares(&self) -> bool {
+        match self.awaits {
+            Some(option) => option.get_id() == "canary",
+            None => self.command.get_name() == "canary",
+        }
+    }
+
     fn read(root: &'a Command, before: &[&'a str]) -> Line<'a> {
         let (positionals, options) = (Vec::new(), Vec::new());
         let mut line = Line { command: root, awaits: None, given: 0, inventory: None, positionals, options };
