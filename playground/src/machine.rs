@@ -1,10 +1,11 @@
 //! Where the processes of a host are started: on this machine, or inside a host's own namespaces.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::{Error, Naming, Result};
 use crate::process;
 
 /// Debian's libfaketime for programs with threads.
@@ -46,11 +47,31 @@ impl Machine {
         self.0.as_ref().map_or(0, |inside| inside.first.load(Ordering::SeqCst))
     }
 
-    /// Its clock goes wrong by that much (`+1h`) for what is started from now on; `None`: right.
-    pub(crate) fn set_clock(&self, offset: Option<&str>) {
+    /// Its clock goes wrong by that much (`+1h`) for what is started from now on.
+    pub(crate) fn set_clock(&self, offset: &str) -> Result<()> {
         if let Some(inside) = &self.0 {
-            *inside.clock.lock().unwrap_or_else(PoisonError::into_inner) = offset.map(str::to_owned);
+            *inside.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(offset.to_owned());
         }
+        self.own_memory()
+    }
+
+    /// Gives it shared memory of its own, where its clock is wrong: libfaketime leaves a piece there for each process that is
+    /// killed or ends without ceremony, which then goes with the host. The playground's directory stays where it is.
+    pub(crate) fn own_memory(&self) -> Result<()> {
+        const SCRIPT: &str = "set -eu; cd \"$1\"; mount -t tmpfs -o size=16m,mode=1777 playground /dev/shm
+            case $1 in /dev/shm/*) mkdir -p \"$1\"; mount --no-canonicalize --rbind . \"$1\" ;; esac";
+        let Some(inside) = &self.0 else { return Ok(()) };
+        if inside.clock.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Ok(());
+        }
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.first().to_string(), "--mount", "--", "sh", "-c", SCRIPT, "sh", &inside.mark]);
+        let out = command.stdin(Stdio::null()).output().naming("cannot run", "nsenter")?;
+        if out.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        Err(Error::Failed { command: "mount -t tmpfs /dev/shm".to_owned(), status: out.status.to_string(), said })
     }
 
     /// A command that runs there. The process that the caller then has is its parent, where the host is apart.
@@ -59,11 +80,12 @@ impl Machine {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.first().to_string(), "--mount", "--uts", "--net", "--pid", "--"])
-            .arg(program)
             .env(process::MARK, &inside.mark);
         if let Some(offset) = inside.clock.lock().unwrap_or_else(PoisonError::into_inner).as_deref() {
-            command.envs(clock(offset));
+            // For the program only: what libfaketime keeps in memory is to be the host's.
+            command.arg("env").args(clock(offset).map(|(name, value)| format!("{name}={value}")));
         }
+        command.arg(program);
         command
     }
 }

@@ -195,7 +195,7 @@ impl Fleet {
         let lines: String =
             machine::clock(offset).iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
         fs::write(&profile, lines).naming("cannot write", &profile)?;
-        self.network()?.machine(host).set_clock(Some(offset));
+        self.network()?.machine(host).set_clock(offset)?;
         self.stop_sshd(host)?;
         self.start_sshd(host)?;
         if self.is_balancer(host) {

@@ -140,6 +140,7 @@ impl Network {
         let first = Holder::host(&self.binary, &self.dir, host)?;
         let plugged = self.plugged(host)?;
         plugged.machine.set_first(first.pid);
+        plugged.machine.own_memory()?;
         self.plug(host, first.pid, plugged.address)?;
         if let Some(plugged) = self.hosts.iter_mut().find(|plugged| plugged.name == host) {
             plugged.first = Some(first);
