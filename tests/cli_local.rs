@@ -199,3 +199,14 @@ fn wrong_command_lines() {
     }
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn in_a_folder_that_is_gone_it_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = dir.path().join("gone");
+    fs::create_dir(&gone).unwrap();
+    let line = format!("rmdir '{}' && exec {BG} status", gone.display());
+    let ran = run("sh", &gone, &["-c", &line]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: the folder that this shell stands in is gone"), "{}", ran.stderr);
+}

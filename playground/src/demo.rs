@@ -207,7 +207,11 @@ pub fn up(rate: u32) -> Result<()> {
         println!("  curl -i http://{}/", balancer.public);
     }
     tell("Ctrl-C ends it and removes everything.");
-    watch(&load)
+    let watched = watch(&load);
+    drop(load);
+    drop(site);
+    tell("It is gone, and so is its folder: in the other terminal, `cd` leads home.");
+    watched
 }
 
 /// Prints one line a second about the load, until Ctrl-C or its own end.

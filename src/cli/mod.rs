@@ -20,7 +20,7 @@ mod suspend;
 mod templates;
 mod terminal;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, io::ErrorKind, path::PathBuf};
 
 use clap::{
     FromArgMatches,
@@ -77,8 +77,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let cwd = match std::env::current_dir() {
         Ok(cwd) => cwd,
         Err(error) => {
-            screen.error(&CliError::file("read", ".")(error));
-            return 1;
+            let error = match error.kind() {
+                ErrorKind::NotFound => CliError::usage(
+                    "the folder that this shell stands in is gone; nothing was touched",
+                    "`cd` to the folder that your inventory is in",
+                ),
+                _ => CliError::file("read", ".")(error),
+            };
+            screen.error(&error);
+            return error.exit() as i32;
         }
     };
     let context = Context { screen, global: cli.global, cwd };
