@@ -22,6 +22,7 @@ use super::{
     progress::Telling,
     screen::Screen,
     suspend::{Suspend, watch_return},
+    terminal::Glyphs,
     with_hosts,
 };
 use crate::{
@@ -132,10 +133,16 @@ fn print(screen: Screen, host: &str, width: usize, line: &Line) {
         return;
     }
     let text = |is_terminal: bool| if is_terminal { printable(&line.text) } else { line.text.clone() };
-    let label = format!("{host:width$} │");
+    let label = |glyphs: Glyphs| format!("{host:width$} {}", glyphs.beside);
     match line.stream {
-        Stream::Stdout => _ = screen.raw(&format!("{} {}", screen.paint_out(&label, "36"), text(screen.terminal))),
-        Stream::Stderr => screen.raw_err(&format!("{} {}", screen.paint_err(&label, "33"), text(screen.terminal_err))),
+        Stream::Stdout => {
+            let label = screen.paint_out(&label(screen.glyphs), "36");
+            screen.raw(&format!("{label} {}", text(screen.terminal)));
+        }
+        Stream::Stderr => {
+            let label = screen.paint_err(&label(screen.glyphs_err), "33");
+            screen.raw_err(&format!("{label} {}", text(screen.terminal_err)));
+        }
     }
 }
 

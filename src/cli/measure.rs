@@ -2,6 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::terminal::Glyphs;
+
 /// How many columns `text` takes.
 pub fn columns(text: &str) -> usize {
     UnicodeWidthStr::width(text)
@@ -171,6 +173,12 @@ impl Line {
     /// How many columns it takes.
     pub fn columns(&self) -> usize {
         self.0.iter().map(|piece| columns(&piece.text)).sum()
+    }
+
+    /// The same as it can be shown.
+    pub fn spelled(self, glyphs: &Glyphs) -> Line {
+        let spell = |piece: Piece| Piece { text: glyphs.spell(&piece.text).into_owned(), ..piece };
+        Line(self.0.into_iter().map(spell).collect())
     }
 
     /// At most `width` columns of it.

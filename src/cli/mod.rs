@@ -134,7 +134,7 @@ fn parse(called: &'static str, arguments: &[OsString]) -> Result<Cli, i32> {
     };
     drop_far_misses(&mut error);
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-    let screen = Screen::bare(called, json);
+    let screen = Screen::early(called, json);
     if !error.use_stderr() {
         screen.out(error.render().to_string().trim_end());
         return Err(0);

@@ -25,7 +25,7 @@ use super::{
     locate::Located,
     progress::Telling,
     remote::{listen, runtime},
-    screen::Screen,
+    screen::{Screen, under_name},
     stop::Stop,
     suspend::{Suspend, watch_return},
 };
@@ -133,7 +133,7 @@ fn answer(context: &Context, finished: Finished) -> Answer {
         answer = answer.at(state);
     }
     match finished.text {
-        Some(text) if context.screen.json => answer.with("text", context.screen.named(&text).into()),
+        Some(text) if context.screen.json => answer.with("text", under_name(&text, context.screen.called).into()),
         Some(text) => {
             context.screen.out(text.trim_end());
             answer

@@ -39,8 +39,10 @@ pub struct Screen {
     pub redraws: bool,
     /// The columns of stdout; 80 where it is no terminal.
     pub width: usize,
-    /// What is drawn with.
+    /// What is drawn with on stdout.
     pub glyphs: Glyphs,
+    /// The same on stderr.
+    pub glyphs_err: Glyphs,
 }
 
 /// The same text with every `bg …` in it under the name that the program was called by: after a backtick or a quote, and at
@@ -88,7 +90,8 @@ impl Screen {
             live: std::io::stderr().is_terminal() && !global.json && !global.quiet && can_draw(),
             redraws: std::io::stdout().is_terminal() && !global.json && can_draw(),
             width: terminal::size().unwrap_or(terminal::USUAL).width,
-            glyphs: Glyphs::of_locale(),
+            glyphs: Glyphs::of_locale(std::io::stdout().is_terminal()),
+            glyphs_err: Glyphs::of_locale(std::io::stderr().is_terminal()),
         }
     }
 
@@ -110,7 +113,15 @@ impl Screen {
             redraws,
             width,
             glyphs,
+            glyphs_err: glyphs,
         }
+    }
+
+    /// The same as the locale says.
+    pub fn early(called: &'static str, json: bool) -> Screen {
+        let glyphs = Glyphs::of_locale(std::io::stdout().is_terminal());
+        let glyphs_err = Glyphs::of_locale(std::io::stderr().is_terminal());
+        Screen { glyphs, glyphs_err, ..Screen::bare(called, json) }
     }
 
     /// How wide prose is, indented or not: never so wide that the eye loses the line.
@@ -118,9 +129,14 @@ impl Screen {
         self.width.saturating_sub(2).clamp(20, WIDEST)
     }
 
-    /// Text under the name that the program was called by.
+    /// Text for stdout, under the name that the program was called by.
     pub fn named(&self, text: &str) -> String {
-        under_name(text, self.called)
+        under_name(&self.glyphs.spell(text), self.called)
+    }
+
+    /// The same for stderr.
+    pub fn named_err(&self, text: &str) -> String {
+        under_name(&self.glyphs_err.spell(text), self.called)
     }
 
     /// A result. A reader that is gone is no error of ours; whether there is one is returned.
@@ -130,15 +146,15 @@ impl Screen {
 
     /// Something on the way.
     pub fn err(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", self.named(text));
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.named_err(text));
     }
 
     /// What a command ended with.
     pub fn answer(&self, answer: &Answer) {
         if self.json {
             let named = Answer {
-                message: self.named(&answer.message),
-                hint: answer.hint.as_deref().map(|hint| self.named(hint)),
+                message: under_name(&answer.message, self.called),
+                hint: answer.hint.as_deref().map(|hint| under_name(hint, self.called)),
                 ..answer.clone()
             };
             self.raw(&named.document());
@@ -157,7 +173,7 @@ impl Screen {
         let said =
             [Some(("error:", "1;31", &answer.message)), answer.hint.as_ref().map(|hint| ("hint:", "1;36", hint))];
         for (word, style, text) in said.into_iter().flatten() {
-            let text = fold(&self.named(&format!("{word} {text}")), width);
+            let text = fold(&self.named_err(&format!("{word} {text}")), width);
             self.raw_err(&text.replacen(word, &self.paint_err(word, style), 1));
         }
     }

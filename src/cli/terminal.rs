@@ -1,6 +1,7 @@
 //! What is known of the terminal: its size, its alphabet, whether it can be drawn on and whether it is ours now.
 
 use std::{
+    borrow::Cow,
     env,
     io::{stderr, stdout},
     os::fd::AsFd,
@@ -74,18 +75,42 @@ pub const ASCII: Glyphs = Glyphs {
     turning: &["|", "/", "-", "\\"],
 };
 
+/// What the messages are written with, and how it is spelled in ASCII.
+const SPELLED: [(char, &str); 6] = [('·', "-"), ('…', "..."), ('│', "|"), ('→', "->"), ('–', "-"), ('\u{fffd}', "?")];
+
 impl Glyphs {
-    /// As the locale says.
-    pub fn of_locale() -> Glyphs {
-        if is_utf8(|name| env::var(name).ok()) { UNICODE } else { ASCII }
+    /// As the locale says. Where nothing says, a terminal knows ASCII only, as POSIX has it; a file or a pipe gets what is
+    /// written, so that the same command writes the same from a shell and from cron.
+    pub fn of_locale(is_terminal: bool) -> Glyphs {
+        Glyphs::with(is_terminal, |name| env::var(name).ok())
+    }
+
+    fn with(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Glyphs {
+        if is_utf8(variable).unwrap_or(!is_terminal) { UNICODE } else { ASCII }
+    }
+
+    /// A message as it can be shown: only what bg itself writes is spelled otherwise, not names and what hosts say.
+    pub fn spell<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if *self == UNICODE || text.is_ascii() {
+            return Cow::Borrowed(text);
+        }
+        let spelled = |char: char| SPELLED.iter().find(|(glyph, _)| *glyph == char).map(|(_, ascii)| *ascii);
+        let mut shown = String::with_capacity(text.len());
+        for char in text.chars() {
+            match spelled(char) {
+                Some(ascii) => shown.push_str(ascii),
+                None => shown.push(char),
+            }
+        }
+        Cow::Owned(shown)
     }
 }
 
-/// The first of these that is set decides.
-fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+/// The first of these that is set decides; `None`: none is.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> Option<bool> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_ascii_lowercase();
-    locale.contains("utf-8") || locale.contains("utf8")
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set)?.to_ascii_lowercase();
+    Some(locale.contains("utf-8") || locale.contains("utf8"))
 }
 
 /// Whether what runs here is a person's terminal that can be drawn on: not one that knows no cursor, and not a CI's log.
@@ -129,11 +154,22 @@ mod tests {
 
     #[test]
     fn the_locale_says_whether_more_than_ascii_is_shown() {
-        assert!(is_utf8(with(&[("LANG", "en_US.UTF-8")])));
-        assert!(is_utf8(with(&[("LANG", "C"), ("LC_ALL", "C.utf8")])));
-        assert!(!is_utf8(with(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")])));
-        assert!(is_utf8(with(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "")])));
-        assert!(!is_utf8(with(&[])));
+        for is_terminal in [true, false] {
+            let of = |pairs: &[(&str, &str)]| Glyphs::with(is_terminal, with(pairs));
+            assert_eq!(of(&[("LANG", "en_US.UTF-8")]), UNICODE);
+            assert_eq!(of(&[("LANG", "C"), ("LC_ALL", "C.utf8")]), UNICODE);
+            assert_eq!(of(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")]), ASCII);
+            assert_eq!(of(&[("LANG", "en_US.UTF-8"), ("LC_CTYPE", "POSIX")]), ASCII);
+            assert_eq!(of(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "")]), UNICODE);
+        }
+        assert_eq!([true, false].map(|is_terminal| Glyphs::with(is_terminal, with(&[]))), [ASCII, UNICODE]);
+    }
+
+    #[test]
+    fn messages_are_spelled_in_ascii_and_names_are_left_alone() {
+        let text = "`bg resume` · `bg -i PATH …` │ v1 → v2: 0–100% of Zürich";
+        assert_eq!(UNICODE.spell(text), text);
+        assert_eq!(ASCII.spell(text), "`bg resume` - `bg -i PATH ...` | v1 -> v2: 0-100% of Zürich");
     }
 
     #[test]

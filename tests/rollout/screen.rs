@@ -75,6 +75,33 @@ fn on_a_terminal_a_deploy_is_drawn_in_place_and_leaves_a_record() {
 
     let dumb = on_a_terminal(&site, "flip", "dumb");
     assert!(dumb.contains("[2/2] switch: all traffic on green done in ") && !dumb.contains('\x1b'), "{dumb}");
+
+    shows_ascii(&site);
+}
+
+/// In a locale without UTF-8, on a terminal or not; the site is flipped. Where no locale is set only a terminal is asked little.
+fn shows_ascii(site: &Playground) {
+    let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
+    let lines = [
+        "flip --back",
+        "status",
+        "deploy",
+        "exec web -- echo here",
+        "canary off --dry-run",
+        "check --hosts",
+        "-i x status",
+    ];
+    for (locale, to) in [("LC_ALL=C", ""), ("LC_ALL=POSIX", " 2>&1 | cat"), ("-u LANG", "")] {
+        let line: Vec<String> = lines.iter().map(|words| format!("env {locale} NO_COLOR=1 {bg} {words}{to}")).collect();
+        let written = typed(site, &line.join("; "), "xterm-256color");
+        let other: Vec<&str> = written.lines().filter(|line| !line.is_ascii()).collect();
+        assert!(other.is_empty(), "{locale}{to}: {other:#?}");
+        for ascii in ["^ you are here", "web1 | here", "`bg flip` - `bg abort`"] {
+            assert!(written.contains(ascii), "{locale}{to}: {ascii}: {written}");
+        }
+    }
+    let piped = typed(site, &format!("env -u LANG {bg} status | cat"), "xterm-256color");
+    assert!(piped.contains("▲ you are here"), "{piped}");
 }
 
 #[test]

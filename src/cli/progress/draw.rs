@@ -48,7 +48,7 @@ pub fn draw(tree: &Tree, size: Size, now: Instant, glyphs: &Glyphs) -> Vec<Line>
     let left = room.saturating_sub(lines.len());
     lines.extend(hosts(&tree.hosts, Size { width, height: left }, (now, until(tree)), glyphs));
     lines.truncate(room);
-    lines.into_iter().map(|line| line.cut(width, glyphs.more)).collect()
+    lines.into_iter().map(|line| line.spelled(glyphs).cut(width, glyphs.more)).collect()
 }
 
 fn head(tree: &Tree, width: usize, elapsed: Duration, now: Instant, glyphs: &Glyphs) -> Line {

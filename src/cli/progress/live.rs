@@ -199,7 +199,7 @@ impl Drop for Live {
 }
 
 fn draw_until_over(shared: &Shared, screen: Screen) {
-    let glyphs = screen.glyphs;
+    let glyphs = screen.glyphs_err;
     loop {
         let drawing = shared.lock();
         drop(match drawing.is_over {
@@ -242,7 +242,7 @@ impl Drawing {
             true => Vec::new(),
             false => draw(&self.tree, size, Instant::now(), glyphs),
         };
-        let text = |text: String| screen.named(&text);
+        let text = |text: String| screen.named_err(&text);
         let kept = std::mem::take(&mut self.kept).into_iter().map(|kept| named(kept, text));
         let kept: Vec<Line> =
             kept.flat_map(|kept| record(&kept, size.width.saturating_sub(1).max(1), glyphs)).collect();

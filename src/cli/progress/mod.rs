@@ -52,7 +52,7 @@ impl Telling {
     /// A line in between that stays.
     pub fn say(&self, text: &str) {
         match &self.live {
-            Some(live) => live.say(self.screen.named(text)),
+            Some(live) => live.say(self.screen.named_err(text)),
             None => self.screen.err(text),
         }
     }

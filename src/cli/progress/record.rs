@@ -88,5 +88,5 @@ fn below(text: &str, width: usize) -> Vec<Line> {
 /// What was known last of a host that did not get through; the end of the command says it in full.
 fn last_of(host: &Host, width: usize, glyphs: &Glyphs) -> Line {
     let start = Line::plain(&" ".repeat(INDENT.min(width / 2))).with(&host.name, "").with("  ", "");
-    draw::parts(host, start, 0, (Instant::now(), None), glyphs).cut(width, glyphs.more)
+    draw::parts(host, start, 0, (Instant::now(), None), glyphs).spelled(glyphs).cut(width, glyphs.more)
 }
