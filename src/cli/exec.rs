@@ -32,6 +32,8 @@ use crate::{
 
 /// Hosts that are named while it runs there: more would push its output off the screen.
 const NAMED: usize = 8;
+/// Targets that are named where somebody named none that there is: the pools come first, and completion knows the rest.
+const TARGETS: usize = 16;
 
 /// What came of it on one host: its status, or why there is none.
 type Ended = (String, Result<i32, HostError>);
@@ -216,7 +218,7 @@ fn unknown(site: &Inventory, target: &str) -> CliError {
     let targets = complete::targets(site);
     let hint = match locate::nearest(target, &targets) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are: {}", targets.join(", ")),
+        None => format!("there are: {}", some_of(&targets, TARGETS)),
     };
     CliError::usage(format!("`{target}` is no pool, half or host of this inventory"), hint)
 }
@@ -237,6 +239,10 @@ mod tests {
         assert_eq!(hosts("api1.example.net").unwrap(), ["api1.example.net"]);
         assert_eq!(hosts("web/gren").unwrap_err(), "did you mean `web/green`?");
         assert_eq!(hosts("balancer").unwrap_err(), "did you mean `balancers`?");
+        let many = EXAMPLE.replacen("lb[1-2].", "lb[1-30].", 1);
+        let many = parse("production", "production.toml", &many).unwrap();
+        let hint = hosts_of(&many, "xyz").unwrap_err().hint().unwrap();
+        assert!(hint.starts_with("there are: balancers, web, ") && hint.ends_with(" more"), "{hint}");
     }
 
     #[test]

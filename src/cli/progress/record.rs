@@ -7,7 +7,7 @@ use super::{
     tree::{Host, Kept},
 };
 use crate::cli::{
-    measure::{Line, folded},
+    measure::{Line, columns, folded, padded},
     terminal::Glyphs,
 };
 
@@ -38,7 +38,9 @@ pub fn record(kept: &Kept, width: usize, glyphs: &Glyphs) -> Vec<Line> {
             for note in notes {
                 lines.extend(below(note, width));
             }
-            lines.extend(left.iter().take(NAMED).map(|host| last_of(host, width, glyphs)));
+            let named = &left[..left.len().min(NAMED)];
+            let names = named.iter().map(|host| columns(&host.name)).max().unwrap_or(0).min(width / 3);
+            lines.extend(named.iter().map(|host| last_of(host, names, width, glyphs)));
             if left.len() > NAMED {
                 lines.extend(below(&format!("{} and {} more hosts", glyphs.more, left.len() - NAMED), width));
             }
@@ -50,7 +52,7 @@ pub fn record(kept: &Kept, width: usize, glyphs: &Glyphs) -> Vec<Line> {
 /// Whether a note finds room behind the title.
 fn notes_fit(lines: &[Line], note: &str, width: usize) -> bool {
     let last = lines.last().map_or(0, Line::columns);
-    lines.len() == 1 && !note.contains('\n') && last + 2 + crate::cli::measure::columns(note) <= width
+    lines.len() == 1 && !note.contains('\n') && last + 2 + columns(note) <= width
 }
 
 fn title(mark: &str, style: &'static str, number: &str, words: &str, after: &str, width: usize) -> Vec<Line> {
@@ -68,7 +70,7 @@ fn title(mark: &str, style: &'static str, number: &str, words: &str, after: &str
         lines.push(line.with(&text, ""));
     }
     match lines.pop() {
-        Some(last) if last.columns() + 2 + crate::cli::measure::columns(after) <= width => {
+        Some(last) if last.columns() + 2 + columns(after) <= width => {
             lines.push(last.with("  ", "").with(after, "2"));
         }
         last => {
@@ -86,7 +88,8 @@ fn below(text: &str, width: usize) -> Vec<Line> {
 }
 
 /// What was known last of a host that did not get through; the end of the command says it in full.
-fn last_of(host: &Host, width: usize, glyphs: &Glyphs) -> Line {
-    let start = Line::plain(&" ".repeat(INDENT.min(width / 2))).with(&host.name, "").with("  ", "");
+fn last_of(host: &Host, names: usize, width: usize, glyphs: &Glyphs) -> Line {
+    let name = padded(&host.name, names);
+    let start = Line::plain(&" ".repeat(INDENT.min(width / 2))).with(&name, "").with("  ", "");
     draw::parts(host, start, 0, (Instant::now(), None), glyphs).spelled(glyphs).cut(width, glyphs.more)
 }

@@ -213,6 +213,9 @@ fn a_step_that_failed_keeps_what_was_said_of_the_hosts_that_did_not_get_through(
     let full = Report::Progress(Progress::of("web2", Doing::Failed("`web2`: no space left".to_owned())));
     let short = kept([began(), checks, Report::Progress(Progress::of("web1", gave_up)), full, failed.clone()], 79);
     assert_eq!(short[1..], ["      web1  not healthy in time: GET /healthz answered 503", "      web2  no space left"]);
+    let twelve = Report::Progress(Progress::of("web12", Doing::Failed("no space left".to_owned())));
+    let two = kept([began(), says("web1", "sending"), twelve, failed.clone()], 79);
+    assert_eq!(two[1..], ["      web1   sending", "      web12  no space left"], "names are as wide as the widest");
     let mut reports = vec![began(), Report::StepHosts(hosts(12)), says("web1", "sending"), ends("web1")];
     reports.extend((2..=11).map(|number| says(&format!("web{number}"), "it does not answer\nat all")));
     reports.push(failed);
