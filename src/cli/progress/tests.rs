@@ -254,13 +254,20 @@ struct Screen {
     size: Size,
     last: Vec<Line>,
     was: usize,
+    typed: usize,
 }
 
 impl Screen {
     fn new(size: Size) -> Screen {
         let mut pane = Pane::new(size.width, size.height);
         pane.write("$ bg deploy\r\n");
-        Screen { pane, size, last: Vec::new(), was: 0 }
+        Screen { pane, size, last: Vec::new(), was: 0, typed: 0 }
+    }
+
+    /// Somebody types a line.
+    fn types(&mut self, text: &str) {
+        self.pane.write(&format!("{text}\r\n"));
+        self.typed += 1;
     }
 
     fn resize(&mut self, size: Size) {
@@ -271,7 +278,8 @@ impl Screen {
     fn draw(&mut self, tree: &Tree, kept: &[Kept]) -> Vec<String> {
         let next = draw(tree, self.size, tree.since + Duration::from_secs(5), &UNICODE);
         let kept: Vec<Line> = kept.iter().flat_map(|kept| record(kept, self.size.width - 1, &UNICODE)).collect();
-        self.pane.write(&frame(&self.last, self.was, &kept, &next, self.size.width, true));
+        let typed = std::mem::take(&mut self.typed);
+        self.pane.write(&frame((&self.last, self.was, typed), &kept, &next, self.size.width, true));
         (self.last, self.was) = (next, self.size.width);
         self.pane.rows()
     }
@@ -287,10 +295,36 @@ fn drawings_follow_each_other_in_place_and_the_record_stays_above() {
     assert_eq!(rows, ["$ bg deploy", "⠋ [3/8] drain green  5.0 s"]);
     tree.apply(says("web1", "sending"), now);
     assert_eq!(screen.draw(&tree, &[]), ["$ bg deploy", "⠋ [3/8] drain green  5.0 s", "    web1  sending"]);
-    assert_eq!(frame(&screen.last, 80, &[], &screen.last, 80, true), "", "nothing changed, nothing is written");
+    assert_eq!(frame((&screen.last, 80, 0), &[], &screen.last, 80, true), "", "nothing changed, nothing is written");
     let kept = tree.apply(done(&[]), now);
     assert_eq!(screen.draw(&tree, &kept), ["$ bg deploy", "✓ [3/8] drain green  2.1 s  1 host"]);
     assert_eq!(screen.pane.cursor(), (2, 0), "what follows begins a line");
+}
+
+#[test]
+fn what_is_typed_below_is_drawn_over_wherever_the_picture_stands() {
+    for above in 0..=USUAL.height {
+        let now = Instant::now();
+        let (mut tree, mut screen) = (Tree::new(false, now), Screen::new(USUAL));
+        screen.pane.write(&"earlier\r\n".repeat(above));
+        tree.apply(began(), now);
+        tree.apply(says("web1", "sending"), now);
+        let before = screen.draw(&tree, &[]);
+        screen.types("");
+        screen.types("ls");
+        let after = screen.draw(&tree, &[]);
+        let drawn = ["⠋ [3/8] drain green  5.0 s", "    web1  sending"];
+        assert_eq!(
+            (&after[after.len() - 2..], after.contains(&"ls".to_owned())),
+            (&drawn.map(String::from)[..], false)
+        );
+        let earlier = |rows: &[String]| rows[..rows.len() - 2].iter().filter(|row| *row == "earlier").count();
+        assert!(earlier(&after) + 2 >= earlier(&before) && after.len() <= before.len(), "{before:#?} {after:#?}");
+        let kept = tree.apply(done(&[]), now);
+        screen.types("");
+        let rows = screen.draw(&tree, &kept);
+        assert_eq!(rows.iter().filter(|row| row.contains("drain green")).count(), 1, "{rows:#?}");
+    }
 }
 
 #[test]
