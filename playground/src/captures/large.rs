@@ -38,7 +38,7 @@ pub fn capture(page: &mut Page) -> Result<()> {
     desk.terminal.resize(NARROW)?;
     desk.begin("bg status --watch")?;
     desk.keep("watch of many", NARROW, |pane| pane.contains("until Ctrl-C"))?;
-    desk.terminal.press("C-c")?;
+    desk.stop()?;
     drop(desk);
     let seen = load.stop();
     println!("{} requests, {} failed", seen.sent, seen.failed);

@@ -84,6 +84,12 @@ impl<'a, 'b> Desk<'a, 'b> {
         self.page.put(name, size, &self.dir, &pane)
     }
 
+    /// Ends what goes on until Ctrl-C.
+    fn stop(&self) -> Result<()> {
+        self.terminal.press("C-c")?;
+        self.terminal.end("Ctrl-C").map(drop)
+    }
+
     /// Runs a line that nobody looks at.
     fn run(&self, line: &str) -> Result<()> {
         self.terminal.clear()?;

@@ -63,7 +63,7 @@ fn canary(desk: &mut Desk) -> Result<()> {
 fn unreachable(desk: &mut Desk) -> Result<()> {
     desk.begin("bg status --watch")?;
     desk.keep("watch", NARROW, |pane| pane.contains("until Ctrl-C"))?;
-    desk.terminal.press("C-c")
+    desk.stop()
 }
 
 fn failed(desk: &mut Desk) -> Result<()> {
