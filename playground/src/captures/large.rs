@@ -34,11 +34,13 @@ pub fn capture(page: &mut Page) -> Result<()> {
     desk.terminal.resize(WIDE)?;
     desk.keep("health of many", WIDE, |pane| pane.contains("healthy 0/") && pane.contains("✓ api20"))?;
     desk.terminal.end(line)?;
-    desk.play("status of many", WIDE, &["bg status"])?;
-    desk.terminal.resize(NARROW)?;
-    desk.begin("bg status --watch")?;
-    desk.keep("watch of many", NARROW, |pane| pane.contains("until Ctrl-C"))?;
-    desk.stop()?;
+    site.kill_app("web8")?;
+    for size in [NARROW, WIDE] {
+        desk.terminal.resize(size)?;
+        desk.begin("bg status --watch")?;
+        desk.keep("watch of many", size, |pane| pane.contains("until Ctrl-C"))?;
+        desk.stop()?;
+    }
     drop(desk);
     let seen = load.stop();
     println!("{} requests, {} failed", seen.sent, seen.failed);
