@@ -7,6 +7,10 @@ use bluegreen_core::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::cli::measure::folded;
+
+/// How much of a reason is told again: a line and a half of a usual terminal.
+const BEGINNING: usize = 80;
 /// How far back `status` looks.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -51,11 +55,20 @@ fn brief(why: &str) -> String {
     lines.map(ended).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether two reasons differ only in how often something was tried: `(once)`, `(56 times)`.
+/// Enough of a reason to know it again: the change that tells it whole may not be shown any more.
+fn beginning(why: &str) -> String {
+    let lines = folded(why, BEGINNING);
+    match lines.as_slice() {
+        [first, _, ..] => format!("{} …", first.trim_end_matches([':', ',', ';', '.'])),
+        _ => why.to_owned(),
+    }
+}
+
+/// Whether two reasons differ only in how often something was tried: `(once)`, `(56 times)`, `(55 to 57 times)`.
 fn is_same(one: &str, other: &str) -> bool {
     let is_count = |word: &str| {
         let word = word.trim_matches(|c| "(),.".contains(c));
-        word == "once" || word == "times" || (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
+        ["once", "to", "times"].contains(&word) || (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let bare =
         |text: &str| text.split_whitespace().filter(|word| !is_count(word)).map(str::to_owned).collect::<Vec<_>>();
@@ -72,7 +85,10 @@ fn words(entry: &Entry, before: &State, after: &State, told: &mut Option<String>
                 let command = before.open.as_ref().map_or("the command", |open| open.command.as_str());
                 let why = why.as_deref().map_or_else(|| "another command took its place".to_owned(), brief);
                 let again = told.as_ref().is_some_and(|told| is_same(told, &why));
-                words.push(format!("{command} ended: {}", if again { "the same again" } else { &why }));
+                words.push(match again {
+                    true => format!("{command} ended, as before: {}", beginning(&why)),
+                    false => format!("{command} ended: {why}"),
+                });
                 *told = Some(why);
             }
             Event::UndoFailed { hosts, .. } => {
@@ -113,6 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_told_again_can_be_understood_by_itself() {
+        let why = "2 of 4 places of green failed: `web2` did not become healthy within 5s: GET /healthz answered 503 (24 times)";
+        let again = "2 of 4 places of green failed: `web2` did not become healthy within 5s: GET …";
+        assert_eq!(beginning(why), again);
+        assert_eq!(beginning("`lb1` is unreachable"), "`lb1` is unreachable");
+    }
+
+    #[test]
     fn why_a_command_ended_is_told_without_the_answers_and_known_again() {
         let why = "`web2` did not become healthy within 3s: GET / answered 503 (56 times), seen from `lb1`:\n  {\"a\":1}\n  b\n\
                    Blue carries the site and was not touched";
@@ -126,6 +150,7 @@ mod tests {
             "2 of 2 places of green failed: `a`: no. `b`: no"
         );
         assert!(is_same(why, &why.replace("56 times", "3 times")) && is_same(why, &why.replace("56 times", "once")));
+        assert!(is_same(why, &why.replace("56 times", "55 to 57 times")));
         assert!(!is_same(why, &why.replace("web2", "web3")));
     }
 }

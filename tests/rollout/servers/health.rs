@@ -45,7 +45,8 @@ fn every_way_of_asking_lets_the_healthy_through_and_quotes_the_others() {
     let text = bg(&site, "status", 0);
     let recent = text.split("last hour").nth(1).unwrap();
     assert!(
-        recent.contains("deploy ended: the same again") && recent.contains("`web2` did not become healthy"),
+        recent.contains("deploy ended, as before: `web2` did not become healthy")
+            && recent.contains("`web2` did not become healthy"),
         "{text}"
     );
     assert!(!recent.contains("\"half\""), "{text}");
