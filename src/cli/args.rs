@@ -138,7 +138,8 @@ pub enum Cmd {
     },
     /// Show where the site stands, and which commands make sense next.
     ///
-    /// Asks every host what it runs and whether it is healthy; only reads, so it can be run at any time, also beside another command.
+    /// Asks every host what it runs and whether it is healthy; only reads, so it can be run at any time, also beside another command,
+    /// and fits your terminal unless -v asks for every host.
     #[command(after_help = end("bg status --watch", exits::STATUS))]
     Status {
         /// Draw it again every two seconds, until Ctrl-C

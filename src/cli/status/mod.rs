@@ -225,6 +225,13 @@ fn show(context: &Context, report: &Report, watch: Option<bool>) -> bool {
             let gap = if is_first { "" } else { "\n" };
             screen.out(&format!("{gap}{}", text::render(report, screen, &TimeZone::system())))
         }
-        None => screen.out(&text::render(report, screen, &TimeZone::system())),
+        None => match terminal::size() {
+            Some(size) if screen.redraws && !screen.verbose => {
+                // The line that was typed is one row, and the prompt may take two.
+                let height = size.height.saturating_sub(3);
+                screen.out(&text::render_on(report, screen, &TimeZone::system(), height))
+            }
+            _ => screen.out(&text::render(report, screen, &TimeZone::system())),
+        },
     }
 }

@@ -19,6 +19,8 @@ use crate::{
 
 /// Changes of the last hour that are shown; JSON has all of them.
 const SHOWN: usize = 12;
+/// So many of them are worth more than the names of hosts that are well.
+const FEW: usize = 3;
 
 /// Which hosts have a row of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,29 @@ pub fn render(report: &Report, screen: Screen, zone: &TimeZone) -> String {
     // What is too wide is folded by the terminal, not cut.
     let screen = Screen { redraws: false, ..screen };
     lines(report, screen, zone, ALL).join("\n")
+}
+
+/// The same for a terminal of that height: where all of it is higher, it says less of what is well and of what was, so that where
+/// the site stands does not scroll away. What is wrong, and what an interrupted command left, is said in full all the same.
+pub fn render_on(report: &Report, screen: Screen, zone: &TimeZone, height: usize) -> String {
+    let screen = Screen { redraws: false, ..screen };
+    let ways = [(Rows::All, false), (Rows::Wrong, false), (Rows::Wrong, true)];
+    // What happened last is worth more than the name of each host that is well.
+    let amounts = [FEW..=SHOWN, 0..=FEW - 1].into_iter().flat_map(|recents| {
+        ways.into_iter().flat_map(move |(rows, is_short)| {
+            recents.clone().rev().map(move |recent| Amount { rows, is_short, is_brief: false, recent })
+        })
+    });
+    let more = screen.paint_out(&screen.named("`bg status -v` shows every host"), "2");
+    let said = amounts.map(|amount| {
+        let more = (amount.rows != Rows::All).then(|| more.clone());
+        lines(report, screen, zone, amount).into_iter().chain(more).collect::<Vec<_>>()
+    });
+    // Where it scrolls all the same, what leads on stands above the prompt.
+    let least =
+        |is_short| lines(report, screen, zone, Amount { rows: Rows::Wrong, is_short, is_brief: false, recent: 0 });
+    let mut said = said.chain([true].map(least));
+    said.find(|lines| lines.len() <= height).unwrap_or_else(|| least(false)).join("\n")
 }
 
 /// As many lines as `height` has room for, none wider than the terminal: less is said of what is well, and then it is cut.

@@ -62,7 +62,7 @@ pub fn pools(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
             }
         }
     }
-    table(&rows, screen, named != Rows::All)
+    table(&rows, screen, screen.redraws && named != Rows::All)
 }
 
 /// Those that share a row: several that are fine first, where not all are named.
@@ -134,7 +134,7 @@ pub fn balancers(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
         let (host, note) = of_several(&balancers, "balancers", |balancer| (&balancer.host, &balancer.note));
         rows.push(Row { cells: [plain(&host), generation, sync], note });
     }
-    table(&rows, screen, named != Rows::All)
+    table(&rows, screen, screen.redraws && named != Rows::All)
 }
 
 /// Columns as wide as their widest cell, the first row as heads. A short note stands beside its row where there is much room,

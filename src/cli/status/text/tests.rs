@@ -169,6 +169,38 @@ fn with_one_host_gone_a_small_terminal_says_why_and_what_leads_on() {
 }
 
 #[test]
+fn at_once_it_fits_the_terminal_where_what_is_wrong_leaves_room_for_it() {
+    let on = |report: &Report, height: usize| {
+        let text = render_on(report, screen(80), &TimeZone::UTC, height);
+        text.lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let changes = |lines: &[String]| lines.iter().filter(|line| line.contains("  anna ")).count();
+    let large = on(&report(4), 60);
+    assert_eq!((large.join("\n"), changes(&large)), (render(&report(4), screen(80), &TimeZone::UTC), 12));
+    for count in [4, 60] {
+        let small = on(&report(count), 30);
+        assert!(small.len() <= 30 && changes(&small) >= 3, "{small:#?}");
+        assert!(small.iter().any(|line| line.contains("▲ you are here")), "{small:#?}");
+        assert!(small.iter().any(|line| line.contains("`web2.production.example.net` did not answer")), "{small:#?}");
+    }
+    let counted = on(&report(60), 40);
+    assert!(counted.iter().any(|line| line.contains("30 hosts")), "{counted:#?}");
+    assert_eq!(counted.last().unwrap(), "`bg status -v` shows every host");
+    // Where so much is wrong that it scrolls, nothing of it is left out, and what leads on is last.
+    let mut wrong = report(40);
+    for place in &mut wrong.pools[0].1.green {
+        *place = super::tests::place(
+            place.host.clone(),
+            Some(&format!("`{}` is unreachable: {}", place.host, "why ".repeat(20))),
+        );
+    }
+    let all = on(&wrong, 21);
+    assert_eq!(all.iter().filter(|line| line.contains("is unreachable")).count(), 20, "{all:#?}");
+    assert_eq!(all.iter().map(|line| line.matches("why").count()).sum::<usize>(), 400, "{all:#?}");
+    assert!(all.last().unwrap().starts_with("  bg abort"), "{all:#?}");
+}
+
+#[test]
 fn one_change_is_not_told_as_several() {
     assert_eq!([0, 1, 2].map(and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
 }
