@@ -48,7 +48,8 @@ fn deploy(desk: &mut Desk) -> Result<()> {
     let line = "bg deploy --release 2.0 --canary mobile=10%";
     desk.begin(line)?;
     desk.keep("drain", NARROW, |pane| pane.contains("in flight"))?;
-    desk.keep("health", NARROW, |pane| pane.contains("healthy 0/") && pane.contains("✓ api4"))?;
+    let is_api_done = |pane: &str| pane.contains("✓ api2") && pane.contains("✓ api4");
+    desk.keep("health", NARROW, |pane| pane.contains("healthy 0/") && is_api_done(pane))?;
     let pane = desk.terminal.end(line)?;
     desk.page.put("record", NARROW, &desk.dir, &pane)
 }
