@@ -15,8 +15,14 @@ struct Ran {
 }
 
 fn run(program: &str, dir: &Path, words: &[&str]) -> Ran {
+    run_in("C.UTF-8", program, dir, words)
+}
+
+/// The same in a locale.
+fn run_in(locale: &str, program: &str, dir: &Path, words: &[&str]) -> Ran {
     let mut command = Command::new(program);
-    let output = command.args(words).current_dir(dir).env_remove("BG_INVENTORY").output().unwrap();
+    command.args(words).current_dir(dir).env_remove("BG_INVENTORY").env("LC_ALL", locale);
+    let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
@@ -198,6 +204,16 @@ fn wrong_command_lines() {
         said.push_str(&format!("{}\n{}\n", format!("$ bg {line}").trim_end(), ran.stderr));
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn where_the_locale_has_no_utf_8_people_get_ascii_and_machines_what_they_always_get() {
+    let dir = tempfile::tempdir().unwrap();
+    let [utf8, ascii] = ["C.UTF-8", "C"].map(|locale| run_in(locale, BG, dir.path(), &["status"]).stderr);
+    assert!(utf8.contains("`bg init` writes one · `bg -i PATH …` names"), "{utf8}");
+    assert!(ascii.contains("`bg init` writes one - `bg -i PATH ...` names") && ascii.is_ascii(), "{ascii}");
+    let [utf8, ascii] = ["C.UTF-8", "C"].map(|locale| run_in(locale, BG, dir.path(), &["status", "--json"]).stdout);
+    assert_eq!(utf8, ascii);
 }
 
 #[test]
