@@ -99,7 +99,7 @@ impl Tree {
     /// find . -mindepth 1 ! -name traffic.json ! -name traffic.txt -printf '%y %m %P %l\n' | LC_ALL=C sort
     /// ```
     pub fn manifest(&self) -> String {
-        let mut lines: Vec<String> = self.entries.iter().map(Entry::manifest_line).collect();
+        let mut lines: Vec<String> = self.entries.iter().map(|entry| entry.manifest_line("")).collect();
         lines.sort_unstable();
         lines.concat()
     }
@@ -111,13 +111,25 @@ impl Tree {
 }
 
 impl Entry {
-    fn manifest_line(&self) -> String {
+    fn manifest_line(&self, below: &str) -> String {
+        let path = &self.path;
         match &self.kind {
-            Kind::Dir => format!("d 755 {} \n", self.path),
-            Kind::EmptyFile => format!("f 644 {} \n", self.path),
-            Kind::Link(target) => format!("l 777 {} {target}\n", self.path),
+            Kind::Dir => format!("d 755 {below}{path} \n"),
+            Kind::EmptyFile => format!("f 644 {below}{path} \n"),
+            Kind::Link(target) => format!("l 777 {below}{path} {target}\n"),
         }
     }
+}
+
+/// sha256 of the manifest of several trees side by side, each in a directory of its number.
+pub fn hash_of_all<'a>(trees: impl IntoIterator<Item = (u64, &'a Tree)>) -> String {
+    let mut lines = Vec::new();
+    for (number, tree) in trees {
+        lines.push(format!("d 755 {number} \n"));
+        lines.extend(tree.entries.iter().map(|entry| entry.manifest_line(&format!("{number}/"))));
+    }
+    lines.sort_unstable();
+    crate::hex::sha256(lines.concat())
 }
 
 /// `traffic.json` of one generation: whose tree this is and what it says.

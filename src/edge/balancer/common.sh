@@ -128,9 +128,11 @@ undo() { :; }
 cleared() {
     trap '' HUP INT TERM
     trap - EXIT
-    rm -rf "$temporary"
+    discard "$temporary" || :
     undo
 }
+# discard DIR: whatever modes stand in it.
+discard() { rm -rf "$1" 2>/dev/null || { chmod -R u+rwX "$1" && rm -rf "$1"; }; }
 # kept: what for_now made stays.
 kept() { trap - EXIT HUP INT TERM; }
 

@@ -1,8 +1,13 @@
 //! The switch tree: look, prepare, commit. One round trip each.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 
-use bluegreen_core::nginx::tree::{Kind as EntryKind, TRAFFIC_JSON, TrafficFile, Tree};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bluegreen_core::nginx::tree::{Kind as EntryKind, TRAFFIC_JSON, TrafficFile, Tree, hash_of_all};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::error::{Error, Kind};
 use super::look::Look;
@@ -61,7 +66,8 @@ impl Balancers {
         let Some(first) = generations.first() else { return Ok(Prepared { generations: Vec::new(), current: None }) };
         let keep = KEEP_GENERATIONS.to_string();
         let wait = LOCK_WAIT.as_secs().to_string();
-        let mut args: Vec<&str> = vec![&balancer.dir, &first.file.journal, &keep, &wait];
+        let together = hash_of_all(generations.iter().map(|g| (g.file.generation, &g.tree)));
+        let mut args: Vec<&str> = vec![&balancer.dir, &first.file.journal, &keep, &wait, &together];
         let numbers: Vec<String> = generations.iter().map(|g| g.file.generation.to_string()).collect();
         for (generation, number) in generations.iter().zip(&numbers) {
             args.extend([number.as_str(), generation.file.hash.as_str()]);
@@ -135,7 +141,10 @@ pub(super) fn yes_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-/// The trees as one tar: `N/…`, each with its `traffic.json`. Deterministic: no time, no owner.
+/// How long a line of base64 is: what RFC 2045 allows.
+const LINE: usize = 76;
+
+/// The trees as one tar, as text: `N/…`, each with its `traffic.json`. Deterministic: no time, no owner.
 ///
 /// What is equal in a tree (its empty files, its links to one target) is one inode with many names: nginx only asks whether a
 /// name is there, and a file system makes a name many times faster than an inode, and durable with its directory alone.
@@ -162,7 +171,17 @@ fn pack(generations: &[Generation]) -> Vec<u8> {
         }
         tar.add(tar::EntryType::Regular, 0o644, &format!("{root}/{TRAFFIC_JSON}"), "", file.to_text().as_bytes());
     }
-    tar.finish()
+    as_text(&tar.finish())
+}
+
+/// Gzipped, in base64 and in lines, as the standing shell takes it.
+pub(super) fn as_text(tar: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    // Into memory: neither can fail.
+    let _written = gzip.write_all(tar);
+    let text = STANDARD.encode(gzip.finish().unwrap_or_default());
+    let lines = text.as_bytes().chunks(LINE).flat_map(|line| [line, b"\n"]);
+    lines.flatten().copied().collect()
 }
 
 /// A tar in memory.

@@ -9,7 +9,7 @@ dir=$1
 sudo=$2
 shift 2
 
-for tool in awk base64 cmp cut find flock head install mktemp mv readlink rm sed sha256sum sort stat sync tail tar tr; do
+for tool in awk base64 cmp cut find flock gzip head install mktemp mv readlink rm sed sha256sum sort stat sync tail tar tr; do
     command -v "$tool" >/dev/null 2>&1 || printf 'lacks %s\n' "$tool"
 done
 find / -maxdepth 0 -printf '' 2>/dev/null || printf 'lacks GNU find (-printf)\n'

@@ -1,8 +1,8 @@
 //! look, dirs, prepare and commit.
 
 use std::io::Write as _;
-
 use std::os::unix::process::CommandExt as _;
+use std::time::{Duration, Instant};
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
@@ -125,7 +125,7 @@ fn concurrent_commits_end_on_the_highest() {
         .iter()
         .map(|(n, green)| {
             let args = site.commit_args(OURS, *n, *green);
-            command(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
+            command(script::COMMIT, &words(&args)).spawn().unwrap()
         })
         .collect();
     let mut won = Vec::new();
@@ -150,7 +150,7 @@ fn a_lock_that_is_held_is_waited_for_with_a_bound() {
     file.lock().unwrap();
     let mut args = site.commit_args(OURS, 1, None);
     args[4] = "0".into();
-    let ran = run(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>(), b"");
+    let ran = run(script::COMMIT, &words(&args), b"");
     assert!(ran.refused().unwrap().starts_with("locked "), "{:?}", ran.refused());
     assert_eq!(site.current(), "none");
 }
@@ -158,16 +158,13 @@ fn a_lock_that_is_held_is_waited_for_with_a_bound() {
 #[test]
 fn a_torn_upload_makes_nothing() {
     let site = Site::new();
-    let mut tar = tar::Builder::new(Vec::new());
-    let hash = tree(&mut tar, 1, OURS, Some(50));
-    let bytes = tar.into_inner().unwrap();
-    let args = [site.path(), OURS, "6", "5", "1", &hash];
-    for cut in [0, 512, 700, bytes.len() / 2] {
-        let ran = run(script::PREPARE, &args, &bytes[..cut]);
+    let (args, text) = site.preparing(OURS, &[(1, Some(50))]);
+    for cut in [0, 1, 77, 100, text.len() / 2] {
+        let ran = run(script::PREPARE, &words(&args), &text[..cut]);
         assert_ne!(ran.code, Some(0), "{cut}: {:?}", ran.answer);
         assert_eq!(names(&site.live("gen")), Vec::<String>::new());
     }
-    run(script::PREPARE, &args, &bytes).done();
+    run(script::PREPARE, &words(&args), &text).done();
 }
 
 #[test]
@@ -175,26 +172,45 @@ fn a_kill_in_the_middle_of_preparing_leaves_a_state_that_the_next_run_finishes()
     let site = Site::new();
     site.prepare(&[(1, None)]).done();
     site.commit(1, None).done();
-    let mut tar = tar::Builder::new(Vec::new());
-    let hash = tree(&mut tar, 2, OURS, Some(50));
-    let bytes = tar.into_inner().unwrap();
-    let args = [site.path(), OURS, "6", "5", "2", &hash];
-    let mut child = command(script::PREPARE, &args).process_group(0).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&bytes[..bytes.len() / 2]).unwrap();
-    let bound = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !names(&site.live("gen")).iter().any(|n| n.starts_with(".tmp-")) {
-        assert!(std::time::Instant::now() < bound, "the script did not begin");
+    // It stops where it has unpacked all, in a stand-in for sort.
+    let (args, text) = site.preparing(OURS, &[(2, Some(50))]);
+    let mut command = command(script::PREPARE, &words(&args));
+    site.stand_in(&mut command, "sort", "#!/bin/sh\nexec sleep 60\n");
+    let mut child = command.process_group(0).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&text).unwrap();
+    let unpacked = || {
+        let half_made = site.half_made();
+        half_made.iter().any(|name| site.live("gen").join(name).join("2/green/all/49").is_symlink())
+    };
+    let bound = Instant::now() + Duration::from_secs(5);
+    while !unpacked() {
+        assert!(Instant::now() < bound, "the script did not begin");
         std::thread::yield_now();
     }
     signal(&child, Signal::SIGKILL);
     child.wait().unwrap();
-    drop(stdin);
     assert_eq!(site.current(), "gen/1");
     assert_eq!(site.gens(), [1]);
     site.prepare(&[(2, Some(50))]).done();
     assert_eq!(site.half_made(), Vec::<String>::new(), "the next run removes what it left");
     site.commit(2, Some(50)).done();
+}
+
+#[test]
+fn a_tree_that_arrives_with_other_modes_gets_its_own() {
+    let site = Site::new();
+    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
+    let mut command = command(script::PREPARE, &words(&args));
+    // As a default ACL of the directory would.
+    site.stand_in(
+        &mut command,
+        "tar",
+        "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nchmod -R go= \"$dir\"/*\n",
+    );
+    finish(command, &text).done();
+    assert_eq!(site.gens(), [1, 2]);
+    site.commit(1, Some(2)).done();
+    site.commit(2, None).done();
 }
 
 /// The script and all that it started.
@@ -206,16 +222,13 @@ fn signal(child: &std::process::Child, signal: Signal) {
 #[test]
 fn ended_at_any_moment_preparing_leaves_nothing_half_made() {
     let site = Site::new();
-    let mut tar = tar::Builder::new(Vec::new());
-    let hash = tree(&mut tar, 1, OURS, Some(50));
-    let bytes = tar.into_inner().unwrap();
-    let args = [site.path(), OURS, "6", "5", "1", &hash];
+    let (args, text) = site.preparing(OURS, &[(1, Some(50))]);
     let mut ended_early = 0;
     for moment in 0..60 {
-        let mut child = command(script::PREPARE, &args).process_group(0).spawn().unwrap();
+        let mut child = command(script::PREPARE, &words(&args)).process_group(0).spawn().unwrap();
         // Its pipe is wide enough for all of it.
-        child.stdin.take().unwrap().write_all(&bytes).unwrap();
-        std::thread::sleep(std::time::Duration::from_micros(moment * 700));
+        child.stdin.take().unwrap().write_all(&text).unwrap();
+        std::thread::sleep(Duration::from_micros(moment * 700));
         signal(&child, Signal::SIGTERM);
         ended_early += u32::from(!child.wait().unwrap().success());
         assert_eq!(site.half_made(), Vec::<String>::new(), "after {moment} × 0.7 ms");

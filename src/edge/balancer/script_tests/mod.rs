@@ -20,6 +20,10 @@ struct Site {
     dir: PathBuf,
 }
 
+fn words(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
 /// What a script answered.
 struct Ran {
     answer: Answer,
@@ -62,12 +66,14 @@ fn finish(mut command: Command, stdin: &[u8]) -> Ran {
 }
 
 /// A small tree `n`: `both`, or green/all with the buckets below `green`.
-fn tree(into: &mut tar::Builder<Vec<u8>>, n: u64, journal: &str, green: Option<u32>) -> String {
+///
+/// Returns its manifest, unsorted.
+fn tree(into: &mut tar::Builder<Vec<u8>>, n: u64, journal: &str, green: Option<u32>) -> Vec<[String; 2]> {
     let mut manifest = Vec::new();
     let mut entry = |kind: tar::EntryType, mode: u32, path: &str, link: &str| {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
-        header.set_mode(0o600);
+        header.set_mode(if mode == 755 { 0o755 } else { 0o644 });
         header.set_size(0);
         if kind == tar::EntryType::Symlink {
             into.append_link(&mut header, format!("{n}/{path}"), link).unwrap();
@@ -79,7 +85,7 @@ fn tree(into: &mut tar::Builder<Vec<u8>>, n: u64, journal: &str, green: Option<u
             tar::EntryType::Symlink => 'l',
             _ => 'f',
         };
-        manifest.push(format!("{letter} {mode} {path} {link}\n"));
+        manifest.push([format!("{letter} {mode} "), format!("{path} {link}\n")]);
     };
     entry(tar::EntryType::Directory, 755, "full", "");
     entry(tar::EntryType::Regular, 644, "full/00", "");
@@ -95,11 +101,30 @@ fn tree(into: &mut tar::Builder<Vec<u8>>, n: u64, journal: &str, green: Option<u
     }
     let text = format!("{{\"site\":\"shop\",\"journal\":\"{journal}\",\"generation\":{n}}}\n");
     let mut header = tar::Header::new_gnu();
-    header.set_mode(0o600);
+    header.set_mode(0o644);
     header.set_size(text.len() as u64);
     into.append_data(&mut header, format!("{n}/traffic.json"), text.as_bytes()).unwrap();
-    manifest.sort();
-    sha256(&manifest.concat())
+    manifest
+}
+
+fn hash(manifest: &[[String; 2]]) -> String {
+    let mut lines: Vec<String> = manifest.iter().map(|parts| parts.concat()).collect();
+    lines.sort();
+    sha256(&lines.concat())
+}
+
+/// What preparing these trees is told, from the fourth argument on, and sent.
+fn sent(journal: &str, trees: &[(u64, Option<u32>)]) -> (Vec<String>, Vec<u8>) {
+    let mut tar = tar::Builder::new(Vec::new());
+    let (mut together, mut each) = (Vec::new(), Vec::new());
+    for (n, green) in trees {
+        let manifest = tree(&mut tar, *n, journal, *green);
+        each.extend([n.to_string(), hash(&manifest)]);
+        together.push(["d 755 ".to_owned(), format!("{n} \n")]);
+        together.extend(manifest.into_iter().map(|[what, path]| [what, format!("{n}/{path}")]));
+    }
+    let args = [vec![hash(&together)], each].concat();
+    (args, super::live::as_text(&tar.into_inner().unwrap()))
 }
 
 fn sha256(text: &str) -> String {
@@ -124,15 +149,15 @@ impl Site {
         self.dir.join("live").join(rest)
     }
 
+    /// The arguments and the input of preparing.
+    fn preparing(&self, journal: &str, trees: &[(u64, Option<u32>)]) -> (Vec<String>, Vec<u8>) {
+        let (args, text) = sent(journal, trees);
+        ([vec![self.path().to_owned(), journal.to_owned(), "6".to_owned(), "5".to_owned()], args].concat(), text)
+    }
+
     fn prepare_as(&self, journal: &str, trees: &[(u64, Option<u32>)]) -> Ran {
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut args = vec![self.path().to_owned(), journal.to_owned(), "6".to_owned(), "5".to_owned()];
-        for (n, green) in trees {
-            let hash = tree(&mut tar, *n, journal, *green);
-            args.extend([n.to_string(), hash]);
-        }
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        run(script::PREPARE, &args, &tar.into_inner().unwrap())
+        let (args, text) = self.preparing(journal, trees);
+        run(script::PREPARE, &words(&args), &text)
     }
 
     fn prepare(&self, trees: &[(u64, Option<u32>)]) -> Ran {
@@ -140,13 +165,13 @@ impl Site {
     }
 
     fn commit_args(&self, journal: &str, n: u64, green: Option<u32>) -> Vec<String> {
-        let hash = tree(&mut tar::Builder::new(Vec::new()), n, journal, green);
+        let hash = hash(&tree(&mut tar::Builder::new(Vec::new()), n, journal, green));
         vec![self.path().to_owned(), n.to_string(), journal.to_owned(), hash, "5".to_owned(), "no".to_owned()]
     }
 
     fn commit_as(&self, journal: &str, n: u64, green: Option<u32>) -> Ran {
         let args = self.commit_args(journal, n, green);
-        run(script::COMMIT, &args.iter().map(String::as_str).collect::<Vec<_>>(), b"")
+        run(script::COMMIT, &words(&args), b"")
     }
 
     fn commit(&self, n: u64, green: Option<u32>) -> Ran {
@@ -160,6 +185,15 @@ impl Site {
     /// What stands beside the generations.
     fn half_made(&self) -> Vec<String> {
         names(&self.live("gen")).into_iter().filter(|name| name.starts_with('.')).collect()
+    }
+
+    /// Has a command find this program before the real one.
+    fn stand_in(&self, command: &mut Command, name: &str, text: &str) {
+        let path = self.temp.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        chmod(&path, 0o755);
+        let others = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{others}", self.temp.path().display()));
     }
 
     fn look(&self) -> Answer {

@@ -29,7 +29,7 @@ impl Site {
     }
 
     fn hash(&self, n: u64, green: Option<u32>) -> String {
-        tree(&mut tar::Builder::new(Vec::new()), n, OURS, green)
+        hash(&tree(&mut tar::Builder::new(Vec::new()), n, OURS, green))
     }
 
     fn arm_command(&self, n: u64, green: Option<u32>, after: u64) -> Command {
