@@ -85,10 +85,8 @@ impl Connection {
 
     pub(crate) async fn run(&self, run: Run, sink: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<i32, HostError> {
         let nonce = nonce();
-        // Whoever cannot use it gives it back at once.
-        if run.standing
-            && let Some(shell) = self.shell.lend()
-            && let Some(request) = run.request(&nonce)
+        if let Some(request) = run.request(&nonce)
+            && let Some(shell) = self.shell.lend_soon().await
         {
             let talk = Conversation::begun(&self.host, &run, &nonce, sink);
             let result = talk.within(shell, &request).await;

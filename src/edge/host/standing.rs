@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::output::Marks;
 use super::run::{OVER, STOP, nonce, ready};
@@ -14,10 +15,15 @@ use super::session::Pipes;
 /// How long a command that nobody waits for any more may take to end, on a busy host too. Then the shell ends with it.
 const LETS_GO: Duration = Duration::from_secs(20);
 
+/// For so long a shell that somebody has is waited for: opening a session for a script takes a host about as long, and more
+/// work than most scripts.
+const SOON: Duration = Duration::from_millis(50);
+
 /// Where it is: with the connection, lent, or gone for good. Clones are the same place.
 #[derive(Clone)]
 pub(crate) struct Standing {
     place: Arc<Mutex<Place>>,
+    came_back: Arc<Notify>,
 }
 
 enum Place {
@@ -35,11 +41,23 @@ impl std::fmt::Debug for Standing {
 impl Standing {
     /// With this shell, which waits for its first command.
     pub(crate) fn new(pipes: Pipes) -> Standing {
-        Standing { place: Arc::new(Mutex::new(Place::Home(pipes))) }
+        Standing { place: Arc::new(Mutex::new(Place::Home(pipes))), came_back: Arc::default() }
     }
 
-    /// The shell, unless somebody has it or it is gone.
-    pub(crate) fn lend(&self) -> Option<Lent> {
+    /// The shell, unless it is gone or whoever has it keeps it.
+    pub(crate) async fn lend_soon(&self) -> Option<Lent> {
+        let patience = Instant::now() + SOON;
+        loop {
+            let lent = self.lend();
+            if lent.is_some() || self.is_gone() {
+                return lent;
+            }
+            // One that comes back between the two is remembered.
+            timeout_at(patience, self.came_back.notified()).await.ok()?;
+        }
+    }
+
+    fn lend(&self) -> Option<Lent> {
         let mut place = self.place.lock().ok()?;
         match std::mem::replace(&mut *place, Place::Lent) {
             Place::Home(pipes) => Some(Lent { pipes: Some(pipes), home: self.clone(), state: State::Free }),
@@ -66,6 +84,7 @@ impl Standing {
             && matches!(*place, Place::Lent)
         {
             *place = Place::Home(pipes);
+            self.came_back.notify_one();
         }
     }
 }

@@ -78,14 +78,15 @@ impl Live {
     }
 
     async fn prepare_forward(&self, work: Work<'_>, generations: &[Generation]) -> Result<(), Failure> {
-        self.answering(work.state).await?;
-        let prepared =
-            self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await).await;
+        let prepare = self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await);
+        // Side by side: what is prepared in vain is in nobody's way.
+        let (answering, prepared) = tokio::join!(self.answering(work.state), prepare);
+        answering?;
         let failed = prepared.into_iter().find_map(|(_, result)| result.err());
         failed.map_or(Ok(()), |error| Err(Trouble::Unprepared(error).into()))
     }
 
-    /// A forward shift is not begun while an nginx is dead and could not confirm it.
+    /// A forward shift is not made while an nginx is dead and could not confirm it.
     async fn answering(&self, state: &State) -> Result<(), Failure> {
         if state.stage.is_none() {
             return Ok(());
