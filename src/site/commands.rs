@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bluegreen_core::{
+    Half,
     release::Release,
     rollout::{Command, Event, PlanError, State, plan, settle},
     traffic::SegmentShare,
@@ -144,6 +145,9 @@ impl Site {
         if !dry_run && !self.has_lock.load(Ordering::SeqCst) {
             self.lock("deploy", Some(wanted)).await?;
             state = self.may_deploy(&canary, revert_after_ms, dry_run).await?;
+        }
+        if !dry_run {
+            self.world.connect_ahead(Half::Green);
         }
         let command = Command::Deploy {
             release: self.make_release(wanted, state.next_version()).await?,

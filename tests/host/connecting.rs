@@ -65,6 +65,24 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn what_is_opened_ahead_is_used_and_keeps_nobody_from_leaving() {
+    let sshd = Sshd::start("LogLevel VERBOSE");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sshd.configure(&format!("Host silent\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
+    let hosts = sshd.hosts();
+    hosts.connect_ahead(["box", "silent", "box"]);
+    silent.accept().await.unwrap();
+    assert!(hosts.get("box").run(Run::new("true", ["true"])).await.unwrap().is_success());
+    let log = std::fs::read_to_string(sshd.path("sshd.log")).unwrap();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    let leaving = Instant::now();
+    hosts.close().await;
+    assert!(leaving.elapsed() < Duration::from_secs(5), "{:?}", leaving.elapsed());
+    let config = sshd.path("ssh_config").display().to_string();
+    until("no ssh stays", || processes_with(&config).is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_slow_failure_is_paid_for_once_and_tells_every_use_the_same() {
     let sshd = Sshd::start("");
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use connection::Connection;
@@ -82,6 +83,8 @@ struct Shared {
     counts_for: Duration,
     hosts: Mutex<HashMap<String, Host>>,
     directory: OnceLock<Arc<Directory>>,
+    /// What opens connections before they are asked for.
+    ahead: Mutex<Vec<AbortHandle>>,
 }
 
 /// One host. Cheap to clone; the connection is opened at the first use, and again should it have broken.
@@ -154,7 +157,8 @@ impl Hosts {
     /// for whoever must not wait for hosts that hang.
     pub fn impatient(settings: SshSettings, counts_for: Duration) -> Self {
         let (connecting, directory) = (Semaphore::new(MAX_CONNECTING), OnceLock::new());
-        Self { shared: Arc::new(Shared { settings, connecting, counts_for, hosts: Mutex::default(), directory }) }
+        let (hosts, ahead) = Default::default();
+        Self { shared: Arc::new(Shared { settings, connecting, counts_for, hosts, directory, ahead }) }
     }
 
     /// The host that ssh knows as `name`. The same name gives the same connection.
@@ -175,6 +179,17 @@ impl Hosts {
         fan_out(names, self.parallel(), |name| async move { self.get(&name).connect().await }).await
     }
 
+    /// Begins to open these connections, as many as are worked on at once, for whoever has something else to do first. Who uses
+    /// one waits for it, and is told if it failed.
+    pub fn connect_ahead<S: AsRef<str>>(&self, names: impl IntoIterator<Item = S>) {
+        let begin = |name: S| {
+            let host = self.get(name.as_ref());
+            tokio::spawn(async move { host.connect().await }).abort_handle()
+        };
+        let begun = names.into_iter().take(self.parallel()).map(begin);
+        self.shared.ahead.lock().unwrap_or_else(PoisonError::into_inner).extend(begun);
+    }
+
     /// Those of `names`, in their order, whose connection stands or can be opened within `within`, all asked at once (but no
     /// more than 20 being opened). The attempts at the others are cancelled: no ssh of theirs stays, and
     /// unless they failed by themselves the next use tries anew.
@@ -187,6 +202,8 @@ impl Hosts {
     /// Closes every connection; what still runs over them is ended. To be called at the end of a command; when it is not,
     /// the masters are killed with the last clone.
     pub async fn close(&self) {
+        let ahead = std::mem::take(&mut *self.shared.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        ahead.iter().for_each(AbortHandle::abort);
         let hosts: Vec<Host> = {
             let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             hosts.drain().map(|(_, host)| host).collect()

@@ -64,7 +64,7 @@ pub async fn place_release(
 /// The file to send, compressed in a way that the host can undo, if there is room for it.
 async fn prepared(task: &Task<'_>, packed: &Packed, seen: &Seen) -> Result<Transfer, ServerError> {
     let transfer = packed.transfer(seen.encoding()).await.map_err(|error| task.error(What::Artifact(error)))?;
-    room(seen, transfer.bytes + packed.unpacked_bytes).map_err(|what| task.error(what))?;
+    room(seen, packed.unpacked_bytes).map_err(|what| task.error(what))?;
     Ok(transfer)
 }
 

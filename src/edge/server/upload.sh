@@ -6,20 +6,28 @@
 # which the next attempt removes, and perhaps a digest of a release that is not there, which counts as nothing.
 version=$5 digest=$6 sent=$7 encoding=$8
 shift 8
-part=$root/releases/.$version.$epoch.part
 tree=$root/releases/.$version.$epoch.tree
 
 still_mine() {
     check_fence
     if [ "$fence_epoch" != "$epoch" ]; then stop lowered; fi
 }
-cleanup() { rm -rf "$part" "$tree"; }
+cleanup() { rm -rf "$tree"; }
 expand() {
     case $encoding in
-        zstd) zstd -dcq --long=31 "$part" ;;
-        gzip) gzip -dc "$part" ;;
-        *) cat "$part" ;;
+        zstd) zstd -dcq --long=31 ;;
+        gzip) gzip -dc ;;
+        *) cat ;;
     esac
+}
+# part WORD COMMAND…: says WORD and how it ended on descriptor 4, and reads what it left, so that who writes to it can go on.
+part() {
+    word=$1
+    shift
+    ok=0
+    "$@" || ok=$?
+    say "$word" "$ok" >&4
+    cat >/dev/null
 }
 # An entry of `shared`: lives in shared/, and every release links to it. What the first release brings seeds it.
 share() {
@@ -46,19 +54,35 @@ share() {
     ln -s "$up/../shared/$path" "$tree/$path"
 }
 
-need sha256sum tar
+need sha256sum tar tee
+if [ ! -e /dev/fd/0 ]; then stop tool /dev/fd; fi
 still_mine
 trap 'on_exit 129' HUP
 trap 'on_exit 130' INT
 trap 'on_exit 143' TERM
 cleanup
-cat >"$part"
-got=$(sha256sum <"$part")
-if [ "${got%% *}" != "$sent" ]; then stop torn; fi
 mkdir "$tree"
-expanded=$({ { expand && ok=0 || ok=$?; echo "$ok" >&3; } | tar -xf - -C "$tree" --no-same-owner --no-same-permissions >&2; } 3>&1)
+# It is unpacked while it comes, and counts for nothing unless the digest of all that came is right.
+arrived=$({
+    {
+        tee /dev/fd/5 |
+            part expanded expand 5>&- |
+            part unpacked tar -xf - -C "$tree" --no-same-owner --no-same-permissions 5>&- >&2
+    } 5>&1 | sha256sum >&4
+} 4>&1)
+got='' expanded='' unpacked=''
+while read -r word value; do
+    case $word in
+        expanded) expanded=$value ;;
+        unpacked) unpacked=$value ;;
+        *) got=$word ;;
+    esac
+done <<END
+$arrived
+END
+if [ "$got" != "$sent" ]; then stop torn; fi
+if [ "$unpacked" != 0 ]; then exit 1; fi
 if [ "$expanded" != 0 ]; then stop torn; fi
-rm -f "$part"
 sync -f "$tree" 2>/dev/null || sync
 
 lock
@@ -69,9 +93,11 @@ if [ -e "$root/releases/$version" ]; then
     say present
     exit 0
 fi
-for path in "$@"; do share "$path"; done
 put "$root/.bg/releases/$version" "$digest"
-sync -f "$tree" 2>/dev/null || sync
+if [ $# -gt 0 ]; then
+    for path in "$@"; do share "$path"; done
+    sync -f "$tree" 2>/dev/null || sync
+fi
 mv "$tree" "$root/releases/$version"
 flush "$root/releases"
 say placed

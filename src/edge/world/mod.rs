@@ -85,6 +85,12 @@ impl Live {
         (self.reporter)(Report::Note { host: host.map(str::to_owned), text: text.into() });
     }
 
+    /// Begins to open the connections that changing this half will need.
+    pub fn connect_ahead(&self, half: Half) {
+        let servers = self.inventory.places(half).map(|(_, place)| place.host.clone());
+        self.hosts.connect_ahead(self.balancers.names().into_iter().chain(servers));
+    }
+
     /// The places of one half.
     pub fn spots(&self, half: Half) -> Vec<Spot<'_>> {
         self.inventory.places(half).map(|(pool, place)| Spot { pool, place, half }).collect()

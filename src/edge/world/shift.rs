@@ -78,7 +78,8 @@ impl Live {
     }
 
     async fn prepare_forward(&self, work: Work<'_>, generations: &[Generation]) -> Result<(), Failure> {
-        let prepare = self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await);
+        let prepare =
+            self.each(["preparing", "prepared"], async |host| self.balancers.prepare(host, generations).await);
         // Side by side: what is prepared in vain is in nobody's way.
         let (answering, prepared) = tokio::join!(self.answering(work.state), prepare);
         answering?;

@@ -53,10 +53,10 @@ fn an_upload_that_was_overtaken_never_lands() {
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(&bytes[..sent]).unwrap();
         if sent > 0 {
-            until("the upload", || bench.releases() == [".v2.5.part"]);
+            until("the upload", || bench.releases() == [".v2.5.tree"]);
             bench.raise(6).unwrap();
         } else {
-            until("the upload", || bench.releases() == [".v2.5.part"]);
+            until("the upload", || bench.releases() == [".v2.5.tree"]);
         }
         if sent == 0 {
             drop(stdin);
@@ -81,7 +81,7 @@ fn the_next_attempt_clears_what_a_dead_one_left() {
     let transfer = transfer(&packed, Encoding::Zstd);
     bench.begin(5, 2, &packed).unwrap();
     let mut child = bench.start(UPLOAD, bench.upload_values(5, 2, &packed, &transfer));
-    until("the upload", || bench.releases() == [".v2.5.part"]);
+    until("the upload", || bench.releases() == [".v2.5.tree"]);
     let stdin = child.stdin.take();
     // Cleared under it, it fails at the latest when it wants to land.
     bench.install(6, 3, &packed).unwrap();
