@@ -165,9 +165,20 @@ fn prepared(site: &Fleet, before: &[PathBuf]) {
     });
 }
 
-/// How much of an upload is on web2.
+/// How much of an upload is on web2, in bytes.
 pub fn part_of_upload(site: &Fleet) -> u64 {
     let entries = fs::read_dir(site.place("web2").root.join("releases")).into_iter().flatten().flatten();
-    let parts = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".part"));
-    parts.filter_map(|part| Some(part.metadata().ok()?.len())).max().unwrap_or(0)
+    let trees = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".tree"));
+    trees.map(|tree| size(&tree.path())).sum()
+}
+
+/// Of all files in a directory, some of which may just be made or go.
+fn size(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(it) if it.is_dir() => size(&entry.path()),
+        Ok(it) => it.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
 }

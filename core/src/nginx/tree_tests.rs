@@ -123,6 +123,20 @@ fn a_balancer_hashes_its_own_disk_to_the_same() {
 }
 
 #[test]
+fn trees_side_by_side_hash_together_to_what_a_balancer_finds() {
+    let trees = [(13, tree(&split(&[("mobile", 1_000), ("all", 25)], 7))), (14, tree(&Traffic::Both))];
+    let dir = tempfile::tempdir().unwrap();
+    for (number, tree) in &trees {
+        let below = dir.path().join(number.to_string());
+        std::fs::create_dir(&below).unwrap();
+        std::fs::set_permissions(&below, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write(tree, &below);
+        std::fs::write(below.join(TRAFFIC_JSON), "{}").unwrap();
+    }
+    assert_eq!(hash_on_disk(dir.path()), hash_of_all(trees.iter().map(|(number, tree)| (*number, tree))));
+}
+
+#[test]
 fn a_hand_edit_shows_in_the_hash() {
     let traffic = split(&[("mobile", 1_000), ("all", 0)], 0);
     let dir = tempfile::tempdir().unwrap();

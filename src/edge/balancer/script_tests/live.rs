@@ -213,6 +213,16 @@ fn a_tree_that_arrives_with_other_modes_gets_its_own() {
     site.commit(2, None).done();
 }
 
+#[test]
+fn what_arrives_as_it_was_sent_needs_one_look() {
+    let site = Site::new();
+    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
+    let mut command = command(script::PREPARE, &words(&args));
+    site.stand_in(&mut command, "chmod", "#!/bin/sh\nexit 9\n");
+    finish(command, &text).done();
+    assert_eq!(site.gens(), [1, 2]);
+}
+
 /// The script and all that it started.
 fn signal(child: &std::process::Child, signal: Signal) {
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap());
