@@ -146,8 +146,7 @@ impl Site {
             }
         };
         let finished = if changes { open_still(finished) } else { finished };
-        self.store.leave().await;
-        self.world.hosts.close().await;
+        tokio::join!(self.store.leave(), self.world.hosts.close());
         finished
     }
 
