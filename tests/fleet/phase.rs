@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -79,9 +80,8 @@ impl Phase {
             Phase::Before => {}
             Phase::Preparing => {
                 held.locks.push(lock(site, "lb2"));
-                let before = generations(site, "lb2");
                 held.running = Some(start_until(site, words, 0));
-                eventually("the trees on lb2", || generations(site, "lb2") != before);
+                eventually("a script that waits for lb2's lock", || is_waited_for(site, "lb2"));
             }
             Phase::Prepared => {
                 held.locks.push(lock(site, "lb1"));
@@ -133,6 +133,14 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 pub fn lock(site: &Fleet, balancer: &str) -> Flock<File> {
     let file = File::open(site.balancer(balancer).bg_dir.join("live/.lock")).unwrap();
     Flock::lock(file, FlockArg::LockExclusive).unwrap()
+}
+
+/// Whether a script waits for that lock.
+fn is_waited_for(site: &Fleet, balancer: &str) -> bool {
+    let file = |path: PathBuf| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    let lock = file(site.balancer(balancer).bg_dir.join("live/.lock"));
+    let opened = |pid: i32| file(PathBuf::from(format!("/proc/{pid}/fd/9")));
+    lock.is_some() && site.processes().iter().any(|it| it.name == "flock" && opened(it.pid) == lock)
 }
 
 /// Where `current` leads on a balancer.
