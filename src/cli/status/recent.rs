@@ -47,12 +47,16 @@ pub fn changes(entries: &[Entry], now: Timestamp) -> Vec<Change> {
 
 /// Why a command ended, without what the hosts' answers were, which `status` or the next try shows as they are now.
 fn brief(why: &str) -> String {
-    let lines = why.lines().filter(|line| !line.starts_with("  "));
-    let ended = |line: &str| match line.strip_suffix(':') {
-        Some(line) if !line.ends_with("failed") => format!("{line}."),
-        _ => line.to_owned(),
+    let lines: Vec<&str> = why.lines().filter(|line| !line.starts_with("  ")).collect();
+    let last = lines.len().saturating_sub(1);
+    let ended = |(at, line): (usize, &&str)| match line.strip_suffix(':') {
+        // What follows is what it announces.
+        Some(bare) if bare.ends_with("failed") => (*line).to_owned(),
+        Some(bare) => format!("{bare}."),
+        None if at < last && !line.ends_with(['.', ',', ';', '!', '?']) => format!("{line}."),
+        None => (*line).to_owned(),
     };
-    lines.map(ended).collect::<Vec<_>>().join(" ")
+    lines.iter().enumerate().map(ended).collect::<Vec<_>>().join(" ")
 }
 
 /// Enough of a reason to know it again: the change that tells it whole may not be shown any more.
@@ -148,6 +152,12 @@ mod tests {
         assert_eq!(
             brief("2 of 2 places of green failed:\n`a`: no:\n  x\n`b`: no"),
             "2 of 2 places of green failed: `a`: no. `b`: no"
+        );
+        assert_eq!(
+            brief(
+                "4 of 4 places of green failed:\n`web2` did not:\n  x\nThe same on `web4`\n`api2` did not:\n  x\nThe same on `api4`."
+            ),
+            "4 of 4 places of green failed: `web2` did not. The same on `web4`. `api2` did not. The same on `api4`."
         );
         assert!(is_same(why, &why.replace("56 times", "3 times")) && is_same(why, &why.replace("56 times", "once")));
         assert!(is_same(why, &why.replace("56 times", "55 to 57 times")));
