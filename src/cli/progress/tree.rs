@@ -264,7 +264,7 @@ fn ended(host: &str, before: &Doing, now: Doing) -> Doing {
 fn without_name(host: &str, doing: Doing) -> Doing {
     match doing {
         Doing::Failed(text) => {
-            let rest = text.strip_prefix(&format!("`{host}`")).map(|rest| rest.trim_start_matches([':', ' ']));
+            let rest = text.strip_prefix(&format!("`{host}`")).map(|rest| rest.trim_start_matches([':', ',', ' ']));
             Doing::Failed(rest.unwrap_or(&text).to_owned())
         }
         doing => doing,
