@@ -132,32 +132,33 @@ fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
 }
 
 #[test]
-fn what_is_typed_meanwhile_leaves_no_line_behind_and_is_there_for_the_shell() {
+fn what_is_typed_meanwhile_draws_over_no_record_and_is_there_for_the_shell() {
     let mut site = small().start().unwrap();
     site.setup("v1").unwrap().expect(0);
     site.artifact("web", "v2", &Behaviour { healthy_after_ms: 1500, ..Behaviour::default() }).unwrap();
     let record = site.dir().join("written");
     let written = || fs::read_to_string(&record).unwrap_or_default();
     let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
-    let line = format!("{bg} deploy --release v2; read -r none; read -r ahead; echo \"then $ahead\"");
+    let line = format!("echo earlier; {bg} deploy --release v2; read -r ahead; echo \"then $ahead\"");
     let mut terminal = terminal(&site, &line, "xterm-256color", &record);
     let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let waits_for = |text: &str| until(SOON, text, || written().contains(text).then_some(())).unwrap();
     waits_for("healthy 0/");
     let mut keys = terminal.stdin.take().unwrap();
-    let shown = written().len();
-    keys.write_all(b"\n").unwrap();
-    // Drawn again, so that the next one is seen by itself.
-    until(SOON, "a drawing", || (written().len() > shown + 200).then_some(())).unwrap();
-    keys.write_all(b"ahead\n").unwrap();
+    // Ctrl-D after a word gives it to whoever reads, and leaves the cursor in its row; Enter moves it.
+    for typed in ["ah\x04", "ea\x04", "d\n"] {
+        let shown = written().len();
+        keys.write_all(typed.as_bytes()).unwrap();
+        // Drawn again, so that the next one is seen by itself.
+        until(SOON, "a drawing", || (written().len() > shown + 200).then_some(())).unwrap();
+    }
     waits_for("then ");
     drop(keys);
     assert!(terminal.wait().unwrap().success(), "{}", written());
     let rows = rows(&written());
     assert!(rows.iter().any(|row| row == "then ahead"), "{rows:#?}");
-    let steps: Vec<&String> = rows.iter().filter(|row| row.contains("/6] ")).collect();
-    assert!(steps.len() == 6 && steps.iter().all(|row| row.starts_with("✓ ")), "{rows:#?}");
-    assert!(!rows.iter().any(|row| row.contains("healthy 0/") || row == "ahead"), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.trim() == "earlier"), "{rows:#?}");
+    assert_eq!(rows.iter().filter(|row| row.starts_with("✓ ") && row.contains("/6] ")).count(), 6, "{rows:#?}");
 }
 
 #[test]

@@ -17,7 +17,6 @@ use super::{
     draw::draw,
     record::record,
     tree::{Kept, Tree},
-    typed::Typed,
 };
 use crate::{
     cli::{
@@ -30,8 +29,8 @@ use crate::{
 
 /// Between two drawings.
 const TICK: Duration = Duration::from_millis(100);
-/// Between two looks at what is typed: a key that is held down repeats some thirty times a second.
-const LOOK: Duration = Duration::from_millis(20);
+/// Between two drawings of every line, also of those that are the same: Enter moved the cursor, so that they stand one row off.
+const WHOLE: Duration = Duration::from_secs(1);
 
 /// How long a pause waits for the screen to be cleared: a terminal that takes nothing must not keep the program from stopping.
 const CLEARING: Duration = Duration::from_secs(1);
@@ -55,7 +54,8 @@ struct Drawing {
     /// What stands on the screen above the cursor, and how wide the terminal was then.
     drawn: Vec<Line>,
     width: usize,
-    typed: Typed,
+    /// When every line was drawn last.
+    whole: Instant,
     pause: Pause,
     /// The signal that ends a pause has not come yet: it says nothing new.
     is_return_due: bool,
@@ -90,20 +90,6 @@ impl Shared {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until it is time to draw, or there is something to be drawn at once.
-    fn wait(&self) {
-        let mut drawing = self.lock();
-        let until = Instant::now() + TICK;
-        while !drawing.is_over && Instant::now() < until {
-            let (back, waited) = self.woken.wait_timeout(drawing, LOOK).unwrap_or_else(PoisonError::into_inner);
-            drawing = back;
-            drawing.typed.look();
-            if !waited.timed_out() {
-                return;
-            }
-        }
-    }
-
     /// Writes to the terminal, unless a panic has said something there.
     fn write(&self, bytes: &str) {
         if bytes.is_empty() || self.panicked.load(Ordering::SeqCst) {
@@ -124,7 +110,7 @@ impl Live {
             kept: Vec::new(),
             drawn: Vec::new(),
             width: 0,
-            typed: Typed::default(),
+            whole: Instant::now(),
             pause: Pause::No,
             is_return_due: false,
             is_over: false,
@@ -164,7 +150,6 @@ impl Live {
         let cleared = self.shared.lock().clear(self.color);
         self.shared.write(&cleared);
         write();
-        self.shared.lock().wrote();
     }
 
     /// A line that stays.
@@ -221,7 +206,11 @@ impl Drop for Live {
 fn draw_until_over(shared: &Shared, screen: Screen) {
     let glyphs = screen.glyphs_err;
     loop {
-        shared.wait();
+        let drawing = shared.lock();
+        drop(match drawing.is_over {
+            true => drawing,
+            false => shared.woken.wait_timeout(drawing, TICK).unwrap_or_else(PoisonError::into_inner).0,
+        });
         let turn = shared.turn();
         let mut drawing = shared.lock();
         let (is_over, pause) = (drawing.is_over, drawing.pause);
@@ -236,7 +225,6 @@ fn draw_until_over(shared: &Shared, screen: Screen) {
             return;
         }
         shared.write(&bytes);
-        shared.lock().wrote();
         drop(turn);
         if is_over {
             return;
@@ -263,9 +251,12 @@ impl Drawing {
         let kept = std::mem::take(&mut self.kept).into_iter().map(|kept| named(kept, text));
         let kept: Vec<Line> =
             kept.flat_map(|kept| record(&kept, size.width.saturating_sub(1).max(1), glyphs)).collect();
-        self.typed.look();
-        let typed = self.typed.take();
-        let bytes = frame((&self.drawn, self.width, typed), &kept, &next, size.width, screen.color_err);
+        let is_whole = self.whole.elapsed() >= WHOLE;
+        if is_whole {
+            self.whole = Instant::now();
+        }
+        let was = if is_whole { 0 } else { self.width };
+        let bytes = frame(&self.drawn, was, &kept, &next, size.width, screen.color_err);
         self.drawn = next;
         self.width = size.width;
         bytes
@@ -274,19 +265,11 @@ impl Drawing {
     /// What takes the last picture off the screen; the shell's screen is left alone.
     fn clear(&mut self, color: bool) -> String {
         let last = std::mem::take(&mut self.drawn);
-        self.typed.look();
-        let typed = self.typed.take();
         if last.is_empty() || !terminal::is_ours() {
             return String::new();
         }
         let width = terminal::size_err().unwrap_or(terminal::USUAL).width;
-        frame((&last, self.width, typed), &[], &[], width, color)
-    }
-
-    /// What was typed in the very moment of writing is somewhere in it.
-    fn wrote(&mut self) {
-        self.typed.look();
-        self.typed.take();
+        frame(&last, self.width, &[], &[], width, color)
     }
 
     /// Only at the end what stays is written, as lines.
@@ -308,21 +291,13 @@ fn named(kept: Kept, text: impl Fn(String) -> String) -> Kept {
 }
 
 /// What turns the last drawing into the next one, with `kept` above it for good. A terminal that became narrower since (`was`
-/// columns before) has folded the lines that are too wide for it now: they are cleared in as many rows as they take. Below of it
-/// somebody has `typed` so many lines.
-pub fn frame(
-    (last, was, typed): (&[Line], usize, usize),
-    kept: &[Line],
-    next: &[Line],
-    width: usize,
-    color: bool,
-) -> String {
-    if kept.is_empty() && last == next && was == width && (typed == 0 || last.is_empty()) {
+/// columns before) has folded the lines that are too wide for it now: they are cleared in as many rows as they take. With a `was`
+/// of 0 every line is written, whatever stands there.
+pub fn frame(last: &[Line], was: usize, kept: &[Line], next: &[Line], width: usize, color: bool) -> String {
+    if kept.is_empty() && last == next && was == width {
         return String::new();
     }
     let rows: usize = last.iter().map(|line| line.columns().div_ceil(width.max(1)).max(1)).sum();
-    // Where nothing was drawn, what was typed is not below of it.
-    let rows = if rows > 0 { rows + typed } else { 0 };
     let mut bytes = "\r".to_owned();
     if rows > 0 {
         bytes.push_str(&format!("\x1b[{rows}A"));

@@ -7,7 +7,6 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod typed;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
