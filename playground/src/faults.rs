@@ -73,6 +73,12 @@ impl Playground {
         Ok(())
     }
 
+    /// Stops a balancer's workers with SIGSTOP: they hang until they are killed.
+    pub fn stop_workers(&mut self, balancer: &str) -> Result<()> {
+        self.nginx_of(balancer)?.workers().into_iter().for_each(|worker| process::signal(worker, Signal::SIGSTOP));
+        Ok(())
+    }
+
     /// Changes a balancer's nginx.conf by hand; `reload_nginx` makes it effective.
     pub fn edit_nginx(&mut self, balancer: &str, change: impl FnOnce(&str) -> String) -> Result<()> {
         let nginx = self.nginx_of(balancer)?;

@@ -13,7 +13,7 @@ use futures::future::join_all;
 use super::{deadline::Deadline, journal::Journal};
 use crate::{
     edge::{
-        balancer::{Balancers, Look},
+        balancer::{self, Balancers, Look},
         health::{self, Depth, Probe, ProbeError, Verdict},
         host::{Hosts, fan_out},
         server::{self, Bounds, Seen},
@@ -23,6 +23,10 @@ use crate::{
 
 /// What every balancer said, in the inventory's order; an error is why it said nothing, with its name and without.
 pub type Looks = Vec<(String, Result<Look, (String, String)>)>;
+
+/// Why nginx does not answer at a balancer's probe port, in the inventory's order; `None` where it does, or where it could
+/// not be asked.
+pub type Silences = Vec<Option<String>>;
 
 /// What one server said, and what the balancers said of it.
 #[derive(Debug)]
@@ -80,6 +84,18 @@ impl Round<'_> {
         let count = names.len();
         // As many at once as there are: a host that hangs must not hold up the next one.
         fan_out(names, count, look).await
+    }
+
+    /// Whether nginx itself answers on the balancers: their trees stand there without it as well.
+    pub async fn silences(&self) -> Silences {
+        let balancers = self.balancers();
+        let ask = async |name: String| match self.deadline.bound(balancers.state(&name, "all/00/00")).await {
+            None => Some(format!("no answer within {}", self.deadline.spoken())),
+            Some(Err(balancer::Error { kind: balancer::Kind::Probe { why, .. }, .. })) => Some(why),
+            // What the host itself answers is in its look.
+            Some(Ok(_) | Err(_)) => None,
+        };
+        join_all(balancers.names().into_iter().map(ask)).await
     }
 
     /// Named and unnamed.

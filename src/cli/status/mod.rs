@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use self::{
-    ask::{Looks, PlaceAnswer, Round},
+    ask::{Looks, PlaceAnswer, Round, Silences},
     deadline::Deadline,
     journal::{Blind, Journal},
     report::Report,
@@ -104,6 +104,7 @@ struct Site<'a> {
 /// What everybody answered.
 struct Answers {
     looks: Looks,
+    silences: Silences,
     places: Vec<PlaceAnswer>,
     more: More,
 }
@@ -161,9 +162,14 @@ impl Site<'_> {
         let round = Round { inventory: &self.inventory, hosts: self.hosts, deadline };
         let read = || journal::read(self.store, &self.inventory.journal, deadline);
         let journal = read().shared();
-        let (looks, places, more, mut journal) =
-            tokio::join!(round.looks(), round.places(journal.clone()), round.more(journal.clone()), journal.clone());
-        let mut answers = Answers { looks, places, more };
+        let (looks, silences, places, more, mut journal) = tokio::join!(
+            round.looks(),
+            round.silences(),
+            round.places(journal.clone()),
+            round.more(journal.clone()),
+            journal.clone()
+        );
+        let mut answers = Answers { looks, silences, places, more };
         let fences = fences(&self.inventory, &answers.places);
         if journal.newer(&answers.looks, &fences).is_some() {
             // A command was quicker: it records what it does before it does it, so the journal has only to be read again.
@@ -181,7 +187,7 @@ impl Site<'_> {
     }
 
     fn put_together(&self, mut journal: Journal, answers: Answers) -> Report {
-        let Answers { looks, places, more } = answers;
+        let Answers { looks, silences, places, more } = answers;
         let looked: Vec<Looked<'_>> = looks.iter().map(|(host, look)| (host.as_str(), look.as_ref().ok())).collect();
         let revert = journal.state.as_ref().and_then(|state| revert(state, &looked));
         let went_back = revert.as_ref().is_some_and(|revert| revert.went_back.is_some());
@@ -191,7 +197,7 @@ impl Site<'_> {
         }
         let is_interrupted = journal.interrupted().is_some();
         let (inventory, templates, state) = (&self.inventory, &self.located.templates, journal.state.as_ref());
-        let seen = Seeing { inventory, templates, state, is_interrupted }.all(&looks, &places, more);
+        let seen = Seeing { inventory, templates, state, is_interrupted }.all(&looks, &silences, &places, more);
         let report = Report::new(inventory, &self.located.name, journal, seen);
         Report { revert, ..report }
     }

@@ -14,7 +14,7 @@ use bluegreen_core::{
 use serde::{Serialize, Serializer};
 
 use super::{
-    ask::{Health, Looks, PlaceAnswer, Spot, spots},
+    ask::{Health, Looks, PlaceAnswer, Silences, Spot, spots},
     report, serves,
 };
 use crate::{
@@ -51,6 +51,8 @@ pub struct BalancerSeen {
     pub generation: Option<u64>,
     /// Whether the contents of its tree and of its configuration are the intended ones.
     pub in_sync: Option<bool>,
+    /// Whether nginx answers for this site on the probe port; `None` where that is not known, or not to be expected yet.
+    pub nginx_answers: Option<bool>,
     /// What differs; while no journal says what is intended, what it serves.
     pub note: Option<String>,
     /// What its whole tree says, whoever's it is.
@@ -128,13 +130,13 @@ pub struct Seeing<'a> {
 
 impl Seeing<'_> {
     /// What the answers mean.
-    pub fn all(&self, looks: &Looks, places: &[PlaceAnswer], mut more: More) -> Seen {
+    pub fn all(&self, looks: &Looks, silences: &Silences, places: &[PlaceAnswer], mut more: More) -> Seen {
         let mut balancers = Vec::new();
         let mut facts = explain::Seen { balancers: Vec::new(), places: Vec::new() };
-        for (host, look) in looks {
+        for ((host, look), silence) in looks.iter().zip(silences) {
             facts.balancers.push(self.balancer_facts(host, look));
             balancers.push(match look {
-                Ok(look) => self.balancer(look),
+                Ok(look) => self.balancer(look, silence.as_deref()),
                 Err((why, _)) => unreached(host.clone(), why.clone()),
             });
         }
@@ -167,7 +169,7 @@ impl Seeing<'_> {
         explain::BalancerSeen { host: host.to_owned(), dir, answer }
     }
 
-    fn balancer(&self, look: &Look) -> BalancerSeen {
+    fn balancer(&self, look: &Look, silence: Option<&str>) -> BalancerSeen {
         let generation = match look.current {
             Current::Generation(number) => Some(number),
             Current::None | Current::Other(_) => None,
@@ -175,8 +177,36 @@ impl Seeing<'_> {
         let wrong = self.state.filter(|state| state.stage.is_some()).map(|state| self.differs(look, state));
         let in_sync = wrong.as_ref().map(Option::is_none);
         let note = wrong.unwrap_or_else(|| self.foreign(look));
+        let (nginx_answers, silent) = self.nginx(&look.host, silence);
+        let notes: Vec<String> = [note, silent].into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         let traffic = serves::traffic(look);
-        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, note, traffic }
+        BalancerSeen { host: look.host.clone(), reachable: true, generation, in_sync, nginx_answers, note, traffic }
+    }
+
+    /// Whether nginx answers on a balancer, and what is to be said where it does not: of a site that is set up. Since only its
+    /// probe port was asked, no more is said than that.
+    fn nginx(&self, host: &str, silence: Option<&str>) -> (Option<bool>, Option<String>) {
+        let (Some(state), Some(balancer)) =
+            (self.state.filter(|state| state.stage.is_some()), self.inventory.balancer(host))
+        else {
+            return (None, None);
+        };
+        let Some(why) = silence else { return (Some(true), None) };
+        let port = format!("its probe port 127.0.0.1:{}", balancer.probe);
+        if state.rollouts == 0 {
+            // No rollout begins before the user has added the includes.
+            let note = format!(
+                "nginx does not answer for this site on {port}: it does not include bg's files yet, or does not run; \
+                 `bg check --hosts` says more"
+            );
+            return (None, Some(note));
+        }
+        let note = format!(
+            "nginx does not answer for this site on {port}: {why}. Where it is dead or hangs, clients of this balancer get \
+             nothing: `bg check --hosts` says more"
+        );
+        (Some(false), Some(note))
     }
 
     /// What stands on a balancer while the journal knows of no site: the work of another journal, or of one that is lost or
@@ -247,7 +277,8 @@ fn short(verdict: &Verdict) -> Result<(), String> {
 }
 
 fn unreached(host: String, why: String) -> BalancerSeen {
-    BalancerSeen { host, reachable: false, generation: None, in_sync: None, note: Some(why), traffic: None }
+    let (generation, in_sync, nginx_answers, traffic) = (None, None, None, None);
+    BalancerSeen { host, reachable: false, generation, in_sync, nginx_answers, note: Some(why), traffic }
 }
 
 #[cfg(test)]

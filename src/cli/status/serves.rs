@@ -85,7 +85,15 @@ mod tests {
 
     fn balancer(host: &str, traffic: Option<Traffic>) -> BalancerSeen {
         let (generation, in_sync, note) = (Some(3), None, None);
-        BalancerSeen { host: host.to_owned(), reachable: traffic.is_some(), generation, in_sync, note, traffic }
+        BalancerSeen {
+            host: host.to_owned(),
+            reachable: traffic.is_some(),
+            generation,
+            in_sync,
+            nginx_answers: None,
+            note,
+            traffic,
+        }
     }
 
     #[test]

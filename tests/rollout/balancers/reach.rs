@@ -208,11 +208,32 @@ fn the_way_back_goes_as_far_as_it_can_and_names_the_dead_balancer() {
     assert_stage(&site, "balanced");
 }
 
+/// Status says of which balancers nginx answers, and why it does not; their trees are in sync all the same.
+fn nginx_answers(site: &Playground, expected: &[Value], why: &str) {
+    let status = status(site);
+    let balancers = status["balancers"].as_array().unwrap();
+    let answers: Vec<Value> = balancers.iter().map(|balancer| balancer["nginx_answers"].clone()).collect();
+    assert_eq!(answers, expected, "{status:#}");
+    for balancer in balancers {
+        assert_eq!((&balancer["in_sync"], &balancer["reachable"]), (&json!(true), &json!(true)), "{status:#}");
+        let note = balancer["note"].as_str().unwrap_or_default();
+        let is_named = note.contains("probe port") && note.contains(why) && note.contains("clients of this balancer");
+        assert_eq!(is_named, balancer["nginx_answers"] == false, "{note}");
+    }
+    let ran = run(site, "status");
+    ran.expect(0);
+    assert_eq!(ran.stdout.contains("nginx does not answer"), expected.contains(&Value::Bool(false)), "{ran}");
+}
+
 #[test]
 fn a_dead_nginx_is_named_before_anything_is_switched_and_on_the_way_back() {
     let mut site = staged(two_balancers());
     let before = balancers(&site);
+    nginx_answers(&site, &[Value::Bool(true), Value::Bool(true)], "");
+    site.stop_workers("lb2").unwrap();
+    nginx_answers(&site, &[Value::Bool(true), Value::Bool(false)], "no answer within");
     site.kill_nginx("lb2").unwrap();
+    nginx_answers(&site, &[Value::Bool(true), Value::Bool(false)], "refused");
     let ran = run(&site, "flip");
     ran.expect(1);
     assert_says(&ran, &["`lb2`", "probe port", "No balancer was switched", "does nginx run on `lb2`", "staged"]);

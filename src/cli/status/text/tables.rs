@@ -114,7 +114,12 @@ pub fn balancers(report: &Report, screen: Screen, named: Rows) -> Vec<String> {
     let is_fine = |balancer: &BalancerSeen| balancer.in_sync == Some(true) && balancer.note.is_none();
     let is_alike = |one: &BalancerSeen, other: &BalancerSeen| match (is_fine(one), is_fine(other)) {
         (true, true) => true,
-        (false, false) => named == Rows::Different && one.reachable == other.reachable && one.in_sync == other.in_sync,
+        (false, false) => {
+            named == Rows::Different
+                && one.reachable == other.reachable
+                && one.in_sync == other.in_sync
+                && one.nginx_answers == other.nginx_answers
+        }
         _ => false,
     };
     for balancers in groups(&report.balancers, named, is_fine, is_alike) {

@@ -33,6 +33,7 @@ fn report(count: usize) -> Report {
         reachable: true,
         generation: Some(17),
         in_sync: Some(true),
+        nginx_answers: Some(true),
         note: None,
         traffic: None,
     };
@@ -166,6 +167,29 @@ fn with_one_host_gone_a_small_terminal_says_why_and_what_leads_on() {
     assert!(lines.len() <= 21 && !lines.iter().any(|line| line.contains("more lines")), "{lines:#?}");
     let wide = render_within(&report, screen(200), &TimeZone::UTC, 60);
     assert!(wide.iter().any(|line| line.contains("port 2222: Connection refused")), "{wide:#?}");
+}
+
+#[test]
+fn a_dead_nginx_is_named_in_full_beside_a_tree_in_sync() {
+    let mut report = report(60);
+    let note = "nginx does not answer for this site on its probe port 127.0.0.1:8474: connection refused or closed \
+                without an answer. Where it is dead or hangs, clients of this balancer get nothing: `bg check --hosts` \
+                says more";
+    report.balancers[1].note = Some(note.to_owned());
+    report.balancers[1].nginx_answers = Some(false);
+    let all = render_on(&report, screen(80), &TimeZone::UTC, 30);
+    let lines: Vec<&str> = all.lines().collect();
+    let row = lines.iter().position(|line| *line == "lb2       17          yes").unwrap();
+    let said: Vec<&str> = lines[row + 1..].iter().map_while(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(said.join(" "), note, "{all}");
+    assert!(lines.len() <= 30 && lines.iter().all(|line| columns(line) <= 80), "{all}");
+    let watched = render_within(&report, screen(80), &TimeZone::UTC, 21);
+    let row = watched.iter().position(|line| line == "lb2       17          yes").unwrap();
+    let begin = "    nginx does not answer for this site on its probe port 127.0.0.1:8474";
+    assert!(watched[row + 1].starts_with(begin), "{watched:#?}");
+    report.balancers[0] = BalancerSeen { host: "lb1".to_owned(), ..report.balancers[1].clone() };
+    let both = render_within(&report, screen(80), &TimeZone::UTC, 21);
+    assert!(both.iter().any(|line| line.contains("nginx does not answer")) && both.len() <= 21, "{both:#?}");
 }
 
 #[test]
