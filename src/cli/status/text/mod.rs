@@ -68,15 +68,18 @@ pub fn render_on(report: &Report, screen: Screen, zone: &TimeZone, height: usize
         })
     });
     let more = screen.paint_out(&screen.named("`bg status -v` shows every host"), "2");
-    let said = amounts.map(|amount| {
-        let more = (amount.rows != Rows::All).then(|| more.clone());
+    let count = |rows| lines(report, screen, zone, Amount { rows, ..ALL }).len();
+    let is_folded = count(Rows::Wrong) < count(Rows::All);
+    let with_more = |amount: Amount| {
+        let more = (is_folded && amount.rows != Rows::All).then(|| more.clone());
         lines(report, screen, zone, amount).into_iter().chain(more).collect::<Vec<_>>()
-    });
+    };
     // Where it scrolls all the same, what leads on stands above the prompt.
-    let least =
-        |is_short| lines(report, screen, zone, Amount { rows: Rows::Wrong, is_short, is_brief: false, recent: 0 });
-    let mut said = said.chain([true].map(least));
-    said.find(|lines| lines.len() <= height).unwrap_or_else(|| least(false)).join("\n")
+    let least = |is_short| Amount { rows: Rows::Wrong, is_short, is_brief: false, recent: 0 };
+    let said = amounts.map(with_more).find(|lines| lines.len() <= height);
+    // The last line may take the prompt's second row: what scrolls away then is what was typed.
+    let said = said.or_else(|| Some(with_more(least(true))).filter(|lines| lines.len() <= height + 1));
+    said.unwrap_or_else(|| lines(report, screen, zone, least(false))).join("\n")
 }
 
 /// As many lines as `height` has room for, none wider than the terminal: less is said of what is well, and then it is cut.

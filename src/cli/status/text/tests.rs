@@ -228,3 +228,46 @@ fn at_once_it_fits_the_terminal_where_what_is_wrong_leaves_room_for_it() {
 fn one_change_is_not_told_as_several() {
     assert_eq!([0, 1, 2].map(and_before), ["", " (and 1 change before)", " (and 2 changes before)"]);
 }
+
+/// The site of the tutorial: two pools of four servers, all of them well.
+fn tutorial(stage: Stage) -> Report {
+    let well = |names: [&str; 2]| names.map(|name| place(name.to_owned(), None)).to_vec();
+    let pool = |blue, green| PoolSeen { blue: well(blue), green: well(green) };
+    let pools = vec![
+        ("web".to_owned(), pool(["web1", "web3"], ["web2", "web4"])),
+        ("api".to_owned(), pool(["api1", "api3"], ["api2", "api4"])),
+    ];
+    let report = Report { stage: Some(stage), pools, ..report(2) };
+    match stage {
+        Stage::Canary => report,
+        _ => Report {
+            shares: Vec::new(),
+            traffic_words: Some("all traffic on blue".to_owned()),
+            next: ["deploy", "canary", "flip", "abort"].map(str::to_owned).to_vec(),
+            ..report
+        },
+    }
+}
+
+#[test]
+fn where_hosts_are_counted_it_is_said_what_shows_them_all() {
+    for stage in [Stage::Canary, Stage::Staged] {
+        for height in 21..=40 {
+            let text = render_on(&tutorial(stage), screen(80), &TimeZone::UTC, height);
+            let is_folded = text.contains("2 hosts");
+            assert_eq!(text.ends_with("`bg status -v` shows every host"), is_folded, "{stage} {height}: {text}");
+            assert!(is_folded || height > 30, "{stage} {height}: {text}");
+            // A terminal of 24 rows has 21 of them without what was typed and two for the prompt.
+            assert!(text.lines().count() <= height + usize::from(height == 21), "{stage} {height}: {text}");
+        }
+    }
+    // Where there is one of each nothing is folded.
+    let mut one = tutorial(Stage::Canary);
+    one.pools.truncate(1);
+    one.balancers.truncate(1);
+    let pool = &mut one.pools[0].1;
+    pool.blue.truncate(1);
+    pool.green.truncate(1);
+    let text = render_on(&one, screen(80), &TimeZone::UTC, 19);
+    assert!(!text.contains("shows every host") && text.lines().count() == 19, "{text}");
+}
