@@ -17,7 +17,7 @@ const LETS_GO: Duration = Duration::from_secs(20);
 
 /// For so long a shell that somebody has is waited for: opening a session for a script takes a host about as long, and more
 /// work than most scripts.
-const SOON: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(20);
 
 /// Where it is: with the connection, lent, or gone for good. Clones are the same place.
 #[derive(Clone)]
