@@ -104,20 +104,42 @@ async fn a_command_whose_caller_went_away_is_ended() {
     hosts.close().await;
 }
 
+/// A directory in which a program may keep what is private.
+fn runtime_directory() -> tempfile::TempDir {
+    let private = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(private).tempdir().unwrap()
+}
+
+/// Another process that runs a command on the host in this mode.
+fn start_client(sshd: &Sshd, mode: &str, runtime: &Path) -> std::process::Child {
+    let mut client = Command::new(std::env::current_exe().unwrap());
+    client.args(["--exact", "bounds::client", "--ignored", "--nocapture"]).stdin(Stdio::null()).stdout(Stdio::null());
+    client.env("BG_TEST_CLIENT", sshd.path(mode)).env("BG_TEST_CONFIG", sshd.path("ssh_config"));
+    client.env("BG_TEST_MODE", mode).env("XDG_RUNTIME_DIR", runtime).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_program_is_killed_while_it_connects() {
+    let (sshd, runtime) = (Sshd::start(""), runtime_directory());
+    let config = sshd.path("ssh_config").display().to_string();
+    for moment in 0..12 {
+        let mut client = start_client(&sshd, "lifeline", runtime.path());
+        while processes_with(&config).is_empty() {
+            assert!(client.try_wait().unwrap().is_none(), "it ended by itself");
+        }
+        std::thread::sleep(Duration::from_millis(moment));
+        client.kill().unwrap();
+        client.wait().unwrap();
+        until("no ssh is left here", || processes_with(&config).is_empty()).await;
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_left_when_the_program_is_killed() {
-    let sshd = Sshd::start("");
-    let private = std::fs::Permissions::from_mode(0o700);
-    let runtime = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+    let (sshd, runtime) = (Sshd::start(""), runtime_directory());
     for mode in ["lifeline", "data", "alone", "standing"] {
         let file = sshd.path(mode);
-        let mut client = Command::new(std::env::current_exe().unwrap());
-        client
-            .args(["--exact", "bounds::client", "--ignored", "--nocapture"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        client.env("BG_TEST_CLIENT", &file).env("BG_TEST_CONFIG", sshd.path("ssh_config")).env("BG_TEST_MODE", mode);
-        let mut client = client.env("XDG_RUNTIME_DIR", runtime.path()).stderr(Stdio::null()).spawn().unwrap();
+        let mut client = start_client(&sshd, mode, runtime.path());
         until("it runs", || pids(&file).len() == 3).await;
         client.kill().unwrap();
         client.wait().unwrap();

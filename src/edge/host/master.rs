@@ -1,26 +1,21 @@
 //! The ssh process that holds a connection. bg owns it: it dies with bg, however bg dies, because its stdin is a pipe
 //! that only bg holds. Its own session is the standing shell's.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::SshSettings;
 use super::error::HostError;
-use super::output::{Marks, Tail, last_lines};
+use super::output::{Marks, last_lines};
 use super::run::{nonce, standing};
 use super::session::{Pipes, said_instead};
 use super::standing::is_ready;
@@ -67,15 +62,7 @@ const SSH_FAILED: i32 = 255;
 #[derive(Debug)]
 pub(crate) struct Master {
     child: Group,
-    said: Arc<Mutex<Tail>>,
-    /// Hears what ssh says. The pipe has no end of its own: bg holds both ends.
-    listener: AbortHandle,
-}
-
-impl Drop for Master {
-    fn drop(&mut self) {
-        self.listener.abort();
-    }
+    log: Log,
 }
 
 /// ssh and what it started to connect through (a jump host's ssh, the user's ProxyCommand), which share its process group
@@ -121,9 +108,9 @@ impl Master {
         log: &Path,
     ) -> Result<(Self, Pipes), HostError> {
         let local = |detail: String| HostError::Local { host: host.to_owned(), detail };
-        let mut log = Log::make(log).map_err(|error| local(format!("no pipe for ssh's messages: {error}")))?;
-        let mut child = spawn(&arguments(host, settings, socket, &log.path))
-            .map_err(|e| local(format!("ssh could not be started: {e}")))?;
+        let arguments = arguments(host, settings, socket, log);
+        let mut log = Log::make(log).map_err(|error| local(format!("no file for ssh's messages: {error}")))?;
+        let mut child = spawn(&arguments).map_err(|e| local(format!("ssh could not be started: {e}")))?;
         let pipes = Pipes::of(&mut child);
         let mut child = Group(child);
         let mut pipes = pipes.ok_or_else(|| local("ssh was started without pipes".into()))?;
@@ -137,8 +124,8 @@ impl Master {
         };
         let is_late = match timeout(bound, ready).await {
             Ok(true) => {
-                let (said, listener) = log.listen();
-                return Ok((Self { child, said, listener }, pipes));
+                log.forget_name();
+                return Ok((Self { child, log }, pipes));
             }
             Ok(false) => false,
             Err(_) => true,
@@ -154,7 +141,7 @@ impl Master {
             }
         }
         // A jump host's ssh speaks on the shell's standard error, and it is the one that knows why.
-        let said = format!("{}\n{}", marks[1].noise().unwrap_or_default(), log.so_far());
+        let said = format!("{}\n{}", marks[1].noise().unwrap_or_default(), log.text());
         Err(match is_late {
             true => HostError::ConnectTimedOut { host: host.to_owned(), after: bound, detail: explain(&said) },
             false => classify(host, &said, settings.connect_timeout),
@@ -168,7 +155,7 @@ impl Master {
 
     /// What ssh said last: why a forwarded connection failed, for instance.
     pub(crate) fn said(&self) -> String {
-        last_lines(&text(&self.said), 3)
+        last_lines(&self.log.text(), 3)
     }
 
     /// Ends the connection. `gently`: its input was closed, and it may leave by itself before it is killed.
@@ -179,52 +166,41 @@ impl Master {
     }
 }
 
-/// Where ssh writes what it has to say itself: its standard error is the shell's. A pipe by name, because ssh closes every
-/// other, and no file that would grow.
+/// Where ssh writes what it has to say itself: its standard error is the shell's. A file, because ssh closes every other
+/// descriptor, and would wait for ever for the reader of a named pipe if bg died before it opened that. Few lines come, and with the
+/// last of the two processes it is gone.
+#[derive(Debug)]
 struct Log {
-    path: PathBuf,
-    pipe: pipe::Receiver,
-    said: Tail,
+    /// Its name is only needed until ssh has opened it.
+    path: Option<PathBuf>,
+    file: File,
 }
 
 impl Log {
     fn make(path: &Path) -> std::io::Result<Log> {
-        mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        // Also for writing: without a writer it would be at its end, before ssh has opened it.
-        let file = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-        let pipe = pipe::Receiver::from_file_unchecked(file)?;
-        Ok(Log { path: path.to_owned(), pipe, said: Tail::new(MAX_SAID) })
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Log { path: Some(path.to_owned()), file })
     }
 
-    /// What is there by now.
-    fn so_far(&mut self) -> String {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = self.pipe.try_read(&mut buffer) {
-            self.said.push(&buffer[..count]);
+    /// The last that came.
+    fn text(&self) -> String {
+        let length = self.file.metadata().map_or(0, |it| it.len());
+        let mut last = vec![0; MAX_SAID];
+        let count = self.file.read_at(&mut last, length.saturating_sub(MAX_SAID as u64)).unwrap_or_default();
+        String::from_utf8_lossy(&last[..count]).into_owned()
+    }
+
+    fn forget_name(&mut self) {
+        if let Some(path) = self.path.take() {
+            let _ = std::fs::remove_file(path);
         }
-        self.said.text()
-    }
-
-    /// Keeps what comes from now on, until that is aborted.
-    fn listen(mut self) -> (Arc<Mutex<Tail>>, AbortHandle) {
-        self.so_far();
-        let _ = std::fs::remove_file(&self.path);
-        let said = Arc::new(Mutex::new(self.said));
-        let kept = said.clone();
-        let listener = tokio::spawn(async move {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = self.pipe.read(&mut buffer).await {
-                if let Ok(mut kept) = kept.lock() {
-                    kept.push(&buffer[..count]);
-                }
-            }
-        });
-        (said, listener.abort_handle())
     }
 }
 
-fn text(said: &Mutex<Tail>) -> String {
-    said.lock().map(|tail| tail.text()).unwrap_or_default()
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.forget_name();
+    }
 }
 
 /// What comes on standard error until that ends.
