@@ -186,7 +186,7 @@ pub const SECTIONS: &[Section] = sections! {
             "Runs on the server once `current` points to the new release.";
         service: is("systemd unit; all words"), said("not watched"), r#""shop-web.service""#,
             "Watched for crash loops after the restart.";
-        keep: Integer(2, 10_000), Value("10"), "5", "Releases kept on each server.";
+        keep: Integer(2, 10_000), Value("10"), "5", "Releases kept on each server; `restore` removes older ones.";
         shared: is("array of paths below the release"), Value("[]"), r#"["uploads", "config/local.json"]"#,
             "Kept in `<root>/shared` and linked into each release.";
         run: is("shell line; all words"), said("none"), r#""/opt/deploy.sh {{ release }} {{ half }}""#,

@@ -121,11 +121,11 @@ impl Entry {
     }
 }
 
-/// sha256 of the manifest of several trees side by side, each in a directory of its number.
+/// sha256 of the manifest of several trees side by side, each in a directory of its number and with its [`TRAFFIC_JSON`].
 pub fn hash_of_all<'a>(trees: impl IntoIterator<Item = (u64, &'a Tree)>) -> String {
     let mut lines = Vec::new();
     for (number, tree) in trees {
-        lines.push(format!("d 755 {number} \n"));
+        lines.extend([format!("d 755 {number} \n"), format!("f 644 {number}/{TRAFFIC_JSON} \n")]);
         lines.extend(tree.entries.iter().map(|entry| entry.manifest_line(&format!("{number}/"))));
     }
     lines.sort_unstable();

@@ -96,9 +96,13 @@ fn write(tree: &Tree, dir: &std::path::Path) {
 }
 
 /// The hash as the one command on a balancer computes it.
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the test asks the real find and sha256sum")]
 fn hash_on_disk(dir: &std::path::Path) -> String {
     let script = r"find . -mindepth 1 ! -name traffic.json ! -name traffic.txt -printf '%y %m %P %l\n' | LC_ALL=C sort | sha256sum";
+    hash_by(script, dir)
+}
+
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the test asks the real find and sha256sum")]
+fn hash_by(script: &str, dir: &std::path::Path) -> String {
     let out = std::process::Command::new("sh").args(["-c", script]).current_dir(dir).output().unwrap();
     String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
@@ -131,9 +135,12 @@ fn trees_side_by_side_hash_together_to_what_a_balancer_finds() {
         std::fs::create_dir(&below).unwrap();
         std::fs::set_permissions(&below, std::fs::Permissions::from_mode(0o755)).unwrap();
         write(tree, &below);
-        std::fs::write(below.join(TRAFFIC_JSON), "{}").unwrap();
+        let file = below.join(TRAFFIC_JSON);
+        std::fs::write(&file, "{}").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
-    assert_eq!(hash_on_disk(dir.path()), hash_of_all(trees.iter().map(|(number, tree)| (*number, tree))));
+    let script = r"find . -mindepth 1 -printf '%y %m %P %l\n' | LC_ALL=C sort | sha256sum";
+    assert_eq!(hash_by(script, dir.path()), hash_of_all(trees.iter().map(|(number, tree)| (*number, tree))));
 }
 
 #[test]

@@ -46,7 +46,7 @@ printf '%s\n' "$packed" | base64 -d | gzip -dc | tar -x -P -f - --no-same-owner 
 
 # together: whether all are as they were sent. One look at all of them, for each process takes its time.
 together() {
-    found=$({ find "$tmp" -mindepth 1 ! -name traffic.json -printf '%y %m %P %l\n' || echo broken; } | sort | sha256sum)
+    found=$({ find "$tmp" -mindepth 1 -printf '%y %m %P %l\n' || echo broken; } | sort | sha256sum)
     [ "${found%% *}" = "$all" ]
 }
 # each (N HASH)…: ends this where one of them is not whole.
@@ -55,6 +55,10 @@ each() {
         hash_of "$tmp/$1"
         if [ "$hash" != "$2" ]; then
             printf 'the tree %s arrived with the hash %s, expected %s\n' "$1" "$hash" "$2" >&2
+            exit 1
+        fi
+        if [ ! -s "$tmp/$1/traffic.json" ]; then
+            printf 'the tree %s arrived without its traffic.json\n' "$1" >&2
             exit 1
         fi
         shift 2
@@ -68,6 +72,9 @@ if ! together; then
     # shellcheck disable=SC2086 # numbers and hashes: words without blanks
     each $pairs
 fi
+
+# Bottom-up, so that no directory is durable before what it names.
+find "$tmp" -mindepth 1 -depth ! -type l -exec sync {} +
 
 # From here on all that is named is in here; numbers are words without blanks.
 cd "$gen"
@@ -93,9 +100,7 @@ while [ $# -gt 0 ]; do
 done
 # shellcheck disable=SC2086
 [ -z "$made" ] || mv -t . $made
-# Those that were here as well: who made them may not have come this far. Nothing leads to any of them yet.
-# shellcheck disable=SC2086
-find $numbers -depth ! -type l -exec sync . {} +
+sync .
 
 # Older generations: the newest KEEP others stay, a slow request may still hold their path. Pruning may fail: it is
 # done again next time.

@@ -214,6 +214,25 @@ fn a_tree_that_arrives_with_other_modes_gets_its_own() {
 }
 
 #[test]
+fn a_tree_that_arrives_without_its_owner_is_refused() {
+    let site = Site::new();
+    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
+    let mut command = command(script::PREPARE, &words(&args));
+    site.stand_in(
+        &mut command,
+        "tar",
+        "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nrm \"$dir\"/2/traffic.json\n",
+    );
+    let ran = finish(command, &text);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("the tree 2 arrived without its traffic.json"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!((site.gens(), site.half_made()), (vec![], vec![]));
+}
+
+#[test]
 fn what_arrives_as_it_was_sent_needs_one_look() {
     let site = Site::new();
     let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);

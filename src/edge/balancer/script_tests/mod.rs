@@ -121,6 +121,7 @@ fn sent(journal: &str, trees: &[(u64, Option<u32>)]) -> (Vec<String>, Vec<u8>) {
         let manifest = tree(&mut tar, *n, journal, *green);
         each.extend([n.to_string(), hash(&manifest)]);
         together.push(["d 755 ".to_owned(), format!("{n} \n")]);
+        together.push(["f 644 ".to_owned(), format!("{n}/traffic.json \n")]);
         together.extend(manifest.into_iter().map(|[what, path]| [what, format!("{n}/{path}")]));
     }
     let args = [vec![hash(&together)], each].concat();
