@@ -192,6 +192,10 @@ fn wrong_command_lines() {
         "deploy --artifact web",
         "deploy --wait soon",
         "deploy --skip-superseded",
+        "deploy v2",
+        "setup v2 --dry-run",
+        "exec web2 true",
+        "exec --timeout 5s web2 ls -l",
         "lock --why",
         "journal copy file:a",
         "journal copy nowhere file:b",
@@ -214,6 +218,19 @@ fn where_the_locale_has_no_utf_8_people_get_ascii_and_machines_what_they_always_
     assert!(ascii.contains("`bg init` writes one - `bg -i PATH ...` names") && ascii.is_ascii(), "{ascii}");
     let [utf8, ascii] = ["C.UTF-8", "C"].map(|locale| run_in(locale, BG, dir.path(), &["status", "--json"]).stdout);
     assert_eq!(utf8, ascii);
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(BG, dir.path(), &["init"]).code, Some(0));
+    for line in ["status --timeout 1s --json", "status --timeout 1s"] {
+        let to = |stdout: &str| run("sh", dir.path(), &["-c", &format!("{BG} {line} {stdout}")]);
+        assert_eq!(to("").code, Some(0), "{line}");
+        let full = to(">/dev/full");
+        assert_eq!(full.code, Some(1), "{line}: {}", full.stderr);
+        assert!(full.stderr.contains("could not be written to stdout: No space left"), "{line}: {}", full.stderr);
+    }
 }
 
 #[test]

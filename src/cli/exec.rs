@@ -239,6 +239,11 @@ mod tests {
         assert_eq!(hosts("api1.example.net").unwrap(), ["api1.example.net"]);
         assert_eq!(hosts("web/gren").unwrap_err(), "did you mean `web/green`?");
         assert_eq!(hosts("balancer").unwrap_err(), "did you mean `balancers`?");
+        let short = EXAMPLE.replace(".example.net", "");
+        let short = parse("production", "production.toml", &short).unwrap();
+        let near = |target| hosts_of(&short, target).unwrap_err().hint().unwrap();
+        let pool_before_host = ["wbe", "weeb", "web9x", "wb4"].map(near);
+        assert_eq!(pool_before_host, ["web", "web", "web", "web4"].map(|near| format!("did you mean `{near}`?")));
         let many = EXAMPLE.replacen("lb[1-2].", "lb[1-30].", 1);
         let many = parse("production", "production.toml", &many).unwrap();
         let hint = hosts_of(&many, "xyz").unwrap_err().hint().unwrap();

@@ -104,11 +104,17 @@ pub fn find(given: Option<&str>, cwd: &Path) -> Result<PathBuf, CliError> {
     Err(CliError::NoInventory { message: format!("there is no inventory `{}`", shown(&path, cwd)), hint })
 }
 
-/// The one of `known` that `word` was meant to be, when one is near.
+/// The one of `known` that `word` was meant to be, when one is near: the one with the fewest slips; of several, the likest.
 pub fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a str> {
-    let scored = known.iter().map(|known| (strsim::jaro_winkler(known, word), known));
-    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score > 0.75).then_some(best.as_str())
+    let scored = known.iter().map(|known| {
+        let slips = strsim::damerau_levenshtein(known, word);
+        (slips, strsim::jaro_winkler(known, word), known)
+    });
+    // One slip in a short word leaves it little likeness.
+    let is_near = |slips: usize, likeness: f64| likeness > 0.75 || (slips == 1 && word.chars().count() > 2);
+    let near = scored.filter(|(slips, likeness, _)| is_near(*slips, *likeness));
+    let best = near.min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)))?;
+    Some(best.2.as_str())
 }
 
 /// The inventory when there is only one.

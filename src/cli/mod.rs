@@ -168,6 +168,25 @@ fn drop_far_misses(error: &mut clap::Error) {
     }
 }
 
+/// What a word that has no place on the command line was meant as.
+fn meant(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != clap::error::ErrorKind::UnknownArgument || word.starts_with('-') {
+        return None;
+    }
+    let command = arguments.get(1)?.to_str()?;
+    match command {
+        "deploy" | "setup" => Some(format!("did you mean `bg {command} --release {word}`?")),
+        "exec" => {
+            let at = 3 + arguments.iter().skip(3).position(|argument| argument.to_str() == Some(word))?;
+            let before: Vec<&str> = arguments[1..at].iter().map(|argument| argument.to_str()).collect::<Option<_>>()?;
+            let more = if at + 1 < arguments.len() { " …" } else { "" };
+            Some(format!("`--` goes before the command: `bg {} -- {word}{more}`", before.join(" ")))
+        }
+        _ => None,
+    }
+}
+
 /// clap's words in our form: the message, then the hints.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> CliError {
     // Its quotes are 'these', everybody else's are `these`.
@@ -177,7 +196,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> CliError {
     }
     let mut paragraphs = text.trim_end().split("\n\n");
     let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let mut hints: Vec<String> = Vec::new();
+    let mut hints: Vec<String> = meant(error, arguments).into_iter().collect();
     for paragraph in paragraphs {
         let tips = paragraph.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
         hints.extend(tips.map(ToOwned::to_owned));

@@ -190,8 +190,13 @@ impl Screen {
 
     /// A line that is not ours to rename.
     pub fn raw(&self, line: &str) -> bool {
+        self.write(line).is_ok()
+    }
+
+    /// The same, with the reason where it could not be written.
+    pub fn write(&self, line: &str) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_ok()
+        writeln!(stdout, "{line}").and_then(|()| stdout.flush())
     }
 
     /// What drives the terminal that stdout is. Whether it is there still.

@@ -13,6 +13,7 @@ mod text;
 
 use std::{
     future::{pending, ready},
+    io,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -116,9 +117,16 @@ impl Site<'_> {
         let mut is_first = true;
         loop {
             let report = self.report(deadline).await;
-            let is_read = show(context, &report, watch.then_some(is_first));
+            let shown = show(context, &report, watch.then_some(is_first));
             is_first = false;
-            if !watch || !is_read {
+            if let Err(why) = &shown
+                && is_lost(why, context.screen)
+            {
+                // A document of its own would not get there either.
+                context.screen.err(&format!("error: where the site stands could not be written to stdout: {why}"));
+                return Some(Exit::Failed);
+            }
+            if !watch || shown.is_err() {
                 return Some(match report.blind {
                     Some(Blind::Unreadable | Blind::Lost) => Exit::Failed,
                     _ => Exit::Done,
@@ -221,23 +229,31 @@ fn redraw(report: &Report, screen: Screen, is_first: bool) -> bool {
     screen.draw(&drawn)
 }
 
-/// Whether somebody reads it.
-fn show(context: &Context, report: &Report, watch: Option<bool>) -> bool {
+/// Whether what was to be read later is not there now. A reader or a terminal that is gone is no error of ours.
+fn is_lost(why: &io::Error, screen: Screen) -> bool {
+    why.kind() != io::ErrorKind::BrokenPipe && !screen.terminal
+}
+
+/// Writes it, for whoever reads it.
+fn show(context: &Context, report: &Report, watch: Option<bool>) -> io::Result<()> {
     let screen = context.screen;
+    let write = |text: &str| screen.write(&screen.named(text));
     match watch {
-        _ if screen.json => screen.raw(&report.document()),
-        Some(is_first) if screen.redraws => redraw(report, screen, is_first),
+        _ if screen.json => screen.write(&report.document()),
+        Some(is_first) if screen.redraws => {
+            redraw(report, screen, is_first).then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
+        }
         Some(is_first) => {
             let gap = if is_first { "" } else { "\n" };
-            screen.out(&format!("{gap}{}", text::render(report, screen, &TimeZone::system())))
+            write(&format!("{gap}{}", text::render(report, screen, &TimeZone::system())))
         }
         None => match terminal::size() {
             Some(size) if screen.redraws && !screen.verbose => {
                 // The line that was typed is one row, and the prompt may take two.
                 let height = size.height.saturating_sub(3);
-                screen.out(&text::render_on(report, screen, &TimeZone::system(), height))
+                write(&text::render_on(report, screen, &TimeZone::system(), height))
             }
-            _ => screen.out(&text::render(report, screen, &TimeZone::system())),
+            _ => write(&text::render(report, screen, &TimeZone::system())),
         },
     }
 }
