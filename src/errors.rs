@@ -126,6 +126,10 @@ impl Trouble {
             Trouble::Server(error) if error.is_refused() => Effect::Refused,
             // The balancer's fault and not the release's: nothing is known against the place.
             Trouble::StaysUnhealthy { unhealthy, .. } if unhealthy.viewpoint_lost.is_some() => Effect::Open,
+            // Before a shift, which was not made then.
+            Trouble::Unasked { host, error, .. } if error.viewpoint().is_some_and(|viewpoint| viewpoint != host) => {
+                Effect::Nothing
+            }
             Trouble::Server(_)
             | Trouble::NoArtifact { .. }
             | Trouble::Changed { .. }
@@ -374,7 +378,7 @@ impl HostError {
             Self::NoSudo { .. } => {
                 format!("the login user on `{host}` needs a NOPASSWD rule in sudoers; `ssh {host} sudo -n true` shows when it has one")
             }
-            Self::Lost { .. } => format!("is it up? try `ssh {host} true`"),
+            Self::Lost { .. } | Self::Cut { .. } => format!("is it up? try `ssh {host} true`"),
             Self::Unsendable { .. } => "shorten it, or take out what cannot be sent".into(),
             Self::Input { .. } => "is it still there, and readable? then try again".into(),
             Self::TimedOut { ended: true, .. } => format!("is `{host}` busy, or its disk slow? try again"),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bluegreen::edge::health::{Depth, Probe, ProbeError, Request, Verdict, get};
+use bluegreen::edge::host::{HostError, Run};
 use bluegreen_core::inventory::{Health, HealthFrom, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -262,6 +263,41 @@ async fn a_balancer_that_cannot_be_reached_is_blamed_and_not_the_place() {
     let error = Probe::new(&hosts, &[], &place, &own, &[]).unwrap().wait_until_healthy(|_| {}).await.unwrap_err();
     assert_eq!(error.viewpoint_lost, None);
     assert!(error.reason.starts_with("could not be asked: it "), "{error}");
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_while_a_request_is_pending_is_no_fault_of_the_place() {
+    let sshd = Sshd::start("");
+    let (asked, mut pending) = tokio::sync::mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Takes every request and answers none.
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            held.push(stream);
+            let _ = asked.send(());
+        }
+    });
+    let patient = Health { timeout_ms: 60_000, ..health() };
+    let hosts = sshd.hosts();
+    let host = hosts.get("box");
+    let probe = Probe::new(&hosts, &["box".into()], &place(port), &patient, &[]).unwrap();
+    for _ in 0..3 {
+        let cut = async {
+            pending.recv().await.unwrap();
+            // Of its own connection: the watchdog's parent.
+            let script = "read -r _ _ _ parent _ </proc/$PPID/stat; kill -s KILL \"$parent\"; sleep 30";
+            host.run(Run::script("cut", script, [""; 0])).await
+        };
+        let (answer, cut) = tokio::join!(probe.check_once(Depth::Quick), cut);
+        assert!(matches!(cut, Err(HostError::Lost { .. })), "{cut:?}");
+        let error = answer.unwrap_err();
+        assert_eq!(error.to_string(), "the connection to `box` was lost", "{error:?}");
+        assert_eq!((error.viewpoint(), error.is_of_viewpoint()), (Some("box"), true));
+    }
     hosts.close().await;
 }
 

@@ -157,6 +157,21 @@ impl Probe {
         Ok(())
     }
 
+    /// What it means that a request failed: the way there, or nginx.
+    async fn unanswered(&self, error: ProbeError) -> Kind {
+        if let Some(cut) = self.forward.cut().await {
+            return Kind::Host(cut);
+        }
+        match error {
+            ProbeError::NoWay { detail } => {
+                let (host, target) = (self.forward.host().to_owned(), format!("127.0.0.1:{}", self.port));
+                Kind::Host(HostError::Forward { host, target, detail })
+            }
+            ProbeError::Host(error) => Kind::Host(error),
+            error => self.failed(error.to_string()),
+        }
+    }
+
     /// One request on a connection of its own: the probe port keeps none alive.
     async fn get(&self, target: &str) -> Result<Answer, Kind> {
         let mut request = Request::new(target, format!("bg-{}", self.site));
@@ -164,13 +179,7 @@ impl Probe {
         request.max_body = BODY_LIMIT;
         let answer = match health::get(self.forward.socket(), &request).await {
             Ok(answer) => answer,
-            // The way there, not nginx.
-            Err(ProbeError::NoWay { detail }) => {
-                let (host, target) = (self.forward.host().to_owned(), format!("127.0.0.1:{}", self.port));
-                return Err(Kind::Host(HostError::Forward { host, target, detail }));
-            }
-            Err(ProbeError::Host(error)) => return Err(Kind::Host(error)),
-            Err(error) => return Err(self.failed(error.to_string())),
+            Err(error) => return Err(self.unanswered(error).await),
         };
         match answer.status {
             200..=299 => Ok(answer),

@@ -95,6 +95,15 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
+    /// The host through which was asked, where it is at fault.
+    pub fn viewpoint(&self) -> Option<&str> {
+        match self {
+            Self::NotReached { host } => Some(host),
+            Self::Host(error) => Some(error.host()),
+            _ => None,
+        }
+    }
+
     /// Whether it says something of the host through which was asked and nothing of the target.
     pub fn is_of_viewpoint(&self) -> bool {
         matches!(self, Self::NoWay { .. } | Self::NotReached { .. } | Self::Host(_))

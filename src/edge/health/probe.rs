@@ -277,10 +277,12 @@ impl Probe {
             Ok(answer) => {
                 Ok(judge(&answer).map_or(Verdict::Healthy, |what| unhealthy(what, answer.tail(QUOTED_LINES))))
             }
-            Err(error @ (ProbeError::NoAnswer | ProbeError::TimedOut { .. } | ProbeError::BadAnswer { .. })) => {
-                Ok(unhealthy(format!("failed: {error}"), String::new()))
-            }
-            Err(error) => Err(error),
+            Err(error @ ProbeError::BadRequest { .. }) => Err(error),
+            Err(error) => match (way.cut().await, error) {
+                (Some(cut), _) => Err(cut.into()),
+                (None, error) if error.is_of_viewpoint() => Err(error),
+                (None, error) => Ok(unhealthy(format!("failed: {error}"), String::new())),
+            },
         }
     }
 

@@ -119,6 +119,16 @@ impl Connection {
         }
     }
 
+    /// That this connection is gone, if it is. What went through it ends a moment before its master does, so the master itself
+    /// is asked: one that is about to end does not answer.
+    async fn cut(&self) -> Option<HostError> {
+        if self.is_alive() && matches!(timeout(FORWARD, self.session.check()).await, Ok(Ok(()))) {
+            return None;
+        }
+        self.settle().await;
+        Some(HostError::Cut { host: self.host.clone() })
+    }
+
     pub(crate) async fn forward(self: &Arc<Self>, address: &str, port: u16) -> Result<Forward, HostError> {
         let mut forwards = self.forwards.lock().await;
         let key = (address.to_owned(), port);
@@ -132,7 +142,7 @@ impl Connection {
         let request = self.session.request_port_forward(ForwardType::Local, socket.clone(), target);
         match timeout(FORWARD, request).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failed(chain(&error))),
+            Ok(Err(error)) => return Err(self.cut().await.unwrap_or_else(|| failed(chain(&error)))),
             Err(_) => return Err(failed(format!("no answer within {}s", FORWARD.as_secs()))),
         }
         let inner = Arc::new(Forwarded { connection: self.clone(), socket, target: key.clone() });
@@ -157,6 +167,11 @@ impl Forward {
     /// The host through which it leads, by its name in the inventory.
     pub fn host(&self) -> &str {
         &self.inner.connection.host
+    }
+
+    /// That the connection below is gone, if it is: then a request that failed says nothing of the target.
+    pub async fn cut(&self) -> Option<HostError> {
+        self.inner.connection.cut().await
     }
 
     /// What ssh said last on this connection: why the target gave nothing, perhaps. May be empty, or about something else.

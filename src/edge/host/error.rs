@@ -61,6 +61,9 @@ pub enum HostError {
         quoted(tail)
     )]
     Lost { host: String, name: &'static str, tail: String },
+    /// The connection went away while something was asked through it that changes nothing.
+    #[error("the connection to `{host}` was lost")]
+    Cut { host: String },
     /// The command reached its bound.
     #[error("`{host}`: `{name}` did not end within {} and {}{}", seconds(*after), ending(*ended), quoted(tail))]
     TimedOut { host: String, name: &'static str, after: Duration, ended: bool, tail: String },
@@ -92,6 +95,7 @@ impl HostError {
             | Self::Unsendable { host, .. }
             | Self::Input { host, .. }
             | Self::Lost { host, .. }
+            | Self::Cut { host }
             | Self::TimedOut { host, .. }
             | Self::Failed { host, .. }
             | Self::Forward { host, .. } => host,
@@ -100,6 +104,9 @@ impl HostError {
 
     /// The message in words that follow the host's name where another message has named it: `it is unreachable: …`.
     pub fn without_host(&self) -> String {
+        if let Self::Cut { .. } = self {
+            return "the connection to it was lost".to_owned();
+        }
         let (text, name) = (self.to_string(), format!("`{}`", self.host()));
         match text.strip_prefix(&name) {
             Some(rest) => rest.strip_prefix(": ").map_or_else(|| format!("it{rest}"), str::to_owned),

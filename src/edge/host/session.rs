@@ -402,10 +402,28 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
+        let said = text.trim_end_matches('.');
+        if !said.ends_with(cause_text.trim_end_matches('.')) {
+            text = format!("{said}: {cause_text}");
         }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str, #[source] Option<Box<Said>>);
+
+    #[test]
+    fn a_cause_that_was_said_already_is_not_said_again() {
+        let caused = |text, by| chain(&Said(text, Some(Box::new(Said(by, None)))));
+        assert_eq!(caused("no answer: Broken pipe.", "Broken pipe"), "no answer: Broken pipe.");
+        assert_eq!(caused("no answer: Broken pipe", "Broken pipe."), "no answer: Broken pipe");
+        assert_eq!(caused("no answer.", "Broken pipe"), "no answer: Broken pipe");
+    }
 }

@@ -55,6 +55,7 @@ pub fn host_errors() -> Vec<(&'static str, HostError)> {
             host: host(), name: "place release", detail: detail("/tmp/bg-1/web.tar.zst: No such file or directory"),
         },
         HostError::Lost { .. } => HostError::Lost { host: host(), name: "place release", tail: text("unpacking") },
+        HostError::Cut { .. } => HostError::Cut { host: host() },
         HostError::TimedOut { .. } => HostError::TimedOut {
             host: host(), name: "place release", after, ended: true, tail: text("one\ntwo"),
         },
