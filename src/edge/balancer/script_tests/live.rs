@@ -199,15 +199,9 @@ fn a_kill_in_the_middle_of_preparing_leaves_a_state_that_the_next_run_finishes()
 #[test]
 fn a_tree_that_arrives_with_other_modes_gets_its_own() {
     let site = Site::new();
-    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
-    let mut command = command(script::PREPARE, &words(&args));
     // As a default ACL of the directory would.
-    site.stand_in(
-        &mut command,
-        "tar",
-        "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nchmod -R go= \"$dir\"/*\n",
-    );
-    finish(command, &text).done();
+    site.prepare_two_with("tar", "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nchmod -R go= \"$dir\"/*\n")
+        .done();
     assert_eq!(site.gens(), [1, 2]);
     site.commit(1, Some(2)).done();
     site.commit(2, None).done();
@@ -216,14 +210,8 @@ fn a_tree_that_arrives_with_other_modes_gets_its_own() {
 #[test]
 fn a_tree_that_arrives_without_its_owner_is_refused() {
     let site = Site::new();
-    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
-    let mut command = command(script::PREPARE, &words(&args));
-    site.stand_in(
-        &mut command,
-        "tar",
-        "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nrm \"$dir\"/2/traffic.json\n",
-    );
-    let ran = finish(command, &text);
+    let ran = site
+        .prepare_two_with("tar", "#!/bin/sh\ncommand -p tar \"$@\"\nfor dir; do :; done\nrm \"$dir\"/2/traffic.json\n");
     assert!(
         ran.code == Some(1) && ran.stderr.contains("the tree 2 arrived without its traffic.json"),
         "{}",
@@ -235,10 +223,7 @@ fn a_tree_that_arrives_without_its_owner_is_refused() {
 #[test]
 fn what_arrives_as_it_was_sent_needs_one_look() {
     let site = Site::new();
-    let (args, text) = site.preparing(OURS, &[(1, Some(2)), (2, None)]);
-    let mut command = command(script::PREPARE, &words(&args));
-    site.stand_in(&mut command, "chmod", "#!/bin/sh\nexit 9\n");
-    finish(command, &text).done();
+    site.prepare_two_with("chmod", "#!/bin/sh\nexit 9\n").done();
     assert_eq!(site.gens(), [1, 2]);
 }
 

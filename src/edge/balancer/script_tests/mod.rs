@@ -188,6 +188,14 @@ impl Site {
         names(&self.live("gen")).into_iter().filter(|name| name.starts_with('.')).collect()
     }
 
+    /// Prepares 1 and 2 where this program stands in for the real one.
+    fn prepare_two_with(&self, name: &str, text: &str) -> Ran {
+        let (args, input) = self.preparing(OURS, &[(1, Some(2)), (2, None)]);
+        let mut command = command(script::PREPARE, &words(&args));
+        self.stand_in(&mut command, name, text);
+        finish(command, &input)
+    }
+
     /// Has a command find this program before the real one.
     fn stand_in(&self, command: &mut Command, name: &str, text: &str) {
         let path = self.temp.path().join(name);
