@@ -11,7 +11,7 @@ use bluegreen_core::{
 
 use super::{Finished, Move, Refusal, Site, by, lock::now, ssh_settings};
 use crate::{
-    edge::journal::{self, End, OpenError, OpenJournal, Place, Records, Store, StoreError, words},
+    edge::journal::{self, End, OpenError, OpenJournal, Records, Store, StoreError, words},
     engine::{Exit, Journal, Outcome, ways_on},
 };
 
@@ -88,7 +88,7 @@ impl Copy<'_> {
             return Ok(done(&from.state, message, ways_on(&from.state)));
         }
         let ticket = self.ticket();
-        let place = Place::enter(self.from.store.as_ref(), &ticket).await?;
+        let place = self.site.enter(self.from.store.as_ref(), &ticket).await?;
         self.site.wait_for(place, &ticket.command).await?;
         self.take_target(&ticket).await?;
         // Everything again, now that nobody else changes either.

@@ -13,7 +13,7 @@ use bluegreen_core::{
 
 use super::{Asked, Site, Wanted, by};
 use crate::{
-    edge::journal::{self, OpenError, OpenJournal, Place, Waiting, words},
+    edge::journal::{self, OpenError, OpenJournal, Place, Store, Waiting, words},
     engine::{Outcome, Report},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn now() -> String {
 }
 
 impl Site {
-    /// Whether this command waits in the queue, at this moment.
+    /// Whether this command waits in the queue, at this moment, or is about to take its place there.
     pub fn waits(&self) -> Arc<AtomicBool> {
         self.waits.clone()
     }
@@ -60,7 +60,7 @@ impl Site {
         let release = deploys.map(|wanted| wanted.label.clone().unwrap_or_else(|| "a new release".to_owned()));
         let waits = self.patience.wait.is_some();
         let ticket = Ticket { by: by(), command: command.to_owned(), release, waits, since: now() };
-        let place = Place::enter(self.store.as_ref(), &ticket).await?;
+        let place = self.enter(self.store.as_ref(), &ticket).await?;
         if let Some(wanted) = deploys.filter(|_| waits) {
             let reading = journal::read(self.store.as_ref()).await?;
             self.make_release(wanted, reading.state.next_version()).await?;
@@ -70,13 +70,19 @@ impl Site {
         Ok(has_waited)
     }
 
+    /// Takes a place in the queue of `store`. Whoever asks a command to stop that would wait is told of the queue from here
+    /// on, as everybody who looks at the queue sees it there.
+    pub(super) async fn enter<'a>(&self, store: &'a dyn Store, ticket: &Ticket) -> Result<Place<'a>, OpenError> {
+        self.waits.store(ticket.waits, Ordering::SeqCst);
+        Place::enter(store, ticket).await
+    }
+
     /// Waits for the turn of `command`, as long as the user says; returns whether it had to.
     pub(super) async fn wait_for(&self, place: Place<'_>, command: &str) -> Result<bool, Outcome> {
         let begun = std::time::Instant::now();
         let mut has_waited = false;
         let mut waiting = |now: Waiting<'_>| {
-            self.waits.store(true, Ordering::SeqCst);
-            has_waited = true;
+            has_waited |= !now.ahead.is_empty();
             if now.is_news {
                 (self.world.reporter)(Report::Waiting(self.in_queue(now)));
             }

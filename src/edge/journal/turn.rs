@@ -34,7 +34,7 @@ impl Patience {
 /// How it stands for whoever waits, each time that the queue was looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting<'a> {
-    /// Who is ahead; the first has the lock.
+    /// Who is ahead; the first has the lock. Nobody, when the turn has come or the queue could not be read.
     pub ahead: &'a [Queued],
     /// The newer deploy that this one will give way to, should it still be there then.
     pub newer: Option<&'a Ticket>,
@@ -111,6 +111,9 @@ impl Place<'_> {
             }
             let newer = queue.overtaken_by(&self.id).filter(|_| patience.skip_superseded);
             let Some(ahead) = self.ahead(&queue)? else {
+                if waiting(Waiting { ahead: &[], newer, is_news: false }) {
+                    return Err(OpenError::Stopped);
+                }
                 return newer.map_or(Ok(()), |newer| Err(OpenError::Overtaken(Box::new(newer.clone()))));
             };
             let left = self.left(patience, ahead)?;

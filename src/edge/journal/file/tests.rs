@@ -79,6 +79,15 @@ async fn what_a_dead_command_left_in_the_queue_counts_for_nothing() {
 }
 
 #[tokio::test]
+async fn who_is_asked_to_stop_when_its_turn_comes_does_not_take_the_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let stopped = take_turn(store.as_ref(), &ticket("flip"), Patience::default(), &mut |_| true).await;
+    assert!(matches!(stopped, Err(OpenError::Stopped)), "{stopped:?}");
+    assert_eq!(store.queue().await.unwrap(), Queue::default());
+}
+
+#[tokio::test]
 async fn who_waits_is_served_in_order_and_told_who_is_ahead() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second, third) = (store(dir.path()), store(dir.path()), store(dir.path()));
