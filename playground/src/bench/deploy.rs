@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bg_playground::{Behaviour, Error, Playground, Pool, Result};
@@ -11,8 +12,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-use super::is_installed;
 use super::measure::{Aim, Contender, Row, Times, at_once, in_turns, took};
+use super::{Kept, is_installed};
 
 const FILES: usize = 2_000;
 const FILE_BYTES: usize = 25 * 1024;
@@ -22,9 +23,8 @@ fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Io { what, object, source }
 }
 
-/// All tools on the same four hosts. Nobody removes what an earlier round made: ext4 takes no inode that was freed in the last
-/// minutes, and looks at each of those for every file that is made, which was two fifths of all processor time.
-pub fn rows(rounds: usize) -> Result<Vec<Row>> {
+/// All tools on the same four hosts. Nobody removes what an earlier round made: see [`Kept`].
+pub fn rows(rounds: usize, kept: &mut Kept) -> Result<Vec<Row>> {
     eprintln!("deploy of {FILES} files, {} MB", FILES * FILE_BYTES / 1_000_000);
     let pool = Pool::new("web").halves(1, 4).health("successes", "1").health("smoke", "").health("release_header", "");
     let mut site = Playground::options().balancers(1).workers(1).pools([pool]).start()?;
@@ -35,8 +35,8 @@ pub fn rows(rounds: usize) -> Result<Vec<Row>> {
         let lines = text.lines().map(|line| if line.starts_with("restart = ") { "restart = \"true\"" } else { line });
         lines.collect::<Vec<_>>().join("\n") + "\n"
     })?;
-    let tree = Tree::make(&site)?;
-    let site = &site;
+    let tree = Tree::make(site.dir().join("tree"), 1)?;
+    let site = kept.keep(site);
     let hosts: Vec<String> =
         site.half("web", bg_playground::Half::Green).iter().map(|place| place.host.name.clone()).collect();
     let (mut number, mut sent, whole) = (0, 0, RefCell::new(Vec::new()));
@@ -63,8 +63,7 @@ pub fn rows(rounds: usize) -> Result<Vec<Row>> {
         },
     ];
     if is_installed("cap") {
-        let cap = Capistrano::prepare(site, &tree, &hosts)?;
-        contenders.push(Contender { name: "Capistrano", run: Box::new(move || settle().and_then(|()| cap.deploy())) });
+        contenders.extend(Rc::new(Capistrano::prepare(site, &hosts)?).contenders());
     }
     if is_installed("ansible-playbook") {
         let ansible = Ansible::prepare(site, &tree, &hosts)?;
@@ -83,7 +82,9 @@ pub fn rows(rounds: usize) -> Result<Vec<Row>> {
     let whole = Times::of(whole.into_inner().into_iter().skip(1));
     rows.push(Row::ratio("the same with its waits", raw, &whole, &times[1], Aim::Shown));
     for (name, theirs) in names.iter().zip(&times).skip(2) {
-        rows.push(Row::ratio(what, name, &times[0], theirs, Aim::AtMost(0.5)));
+        // There bg is the only one that sends anything.
+        let aim = if *name == CAPISTRANO_AGAIN { Aim::Shown } else { Aim::AtMost(0.5) };
+        rows.push(Row::ratio(what, name, &times[0], theirs, aim));
     }
     Ok(rows)
 }
@@ -140,9 +141,8 @@ struct Tree {
 }
 
 impl Tree {
-    fn make(site: &Playground) -> Result<Tree> {
-        let dir = site.dir().join("tree");
-        let mut random = StdRng::seed_from_u64(1);
+    fn make(dir: PathBuf, seed: u64) -> Result<Tree> {
+        let mut random = StdRng::seed_from_u64(seed);
         let words: Vec<String> = (0..2_000)
             .map(|_| (0..random.random_range(3..10)).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect())
             .collect();
@@ -182,14 +182,18 @@ fn raw(site: &Playground, tree: &Tree, hosts: &[String], number: u32) -> Result<
     at_once(hosts.iter().map(line).collect())
 }
 
-/// A project of Capistrano's own kind: a git repository that every server clones and unpacks.
+const CAPISTRANO: &str = "Capistrano, a commit that is new to the servers";
+const CAPISTRANO_AGAIN: &str = "Capistrano, the same commit once more";
+
+/// A project of Capistrano's own kind: a git repository that every server fetches from and unpacks.
 struct Capistrano {
     dir: PathBuf,
     home: PathBuf,
+    repository: PathBuf,
 }
 
 impl Capistrano {
-    fn prepare(site: &Playground, tree: &Tree, hosts: &[String]) -> Result<Capistrano> {
+    fn prepare(site: &Playground, hosts: &[String]) -> Result<Capistrano> {
         let dir = site.dir().join("cap");
         fs::create_dir_all(dir.join("config/deploy")).map_err(io("cannot create", &dir))?;
         let write = |name: &str, text: String| fs::write(dir.join(name), text).map_err(io("cannot write", &dir));
@@ -199,7 +203,7 @@ impl Capistrano {
              install_plugin Capistrano::SCM::Git\n"
                 .into(),
         )?;
-        let repository = site.dir().join("repo");
+        let repository = site.dir().join("repo.git");
         write(
             "config/deploy.rb",
             format!(
@@ -212,12 +216,36 @@ impl Capistrano {
         )?;
         let servers: String = hosts.iter().map(|host| format!("server \"{host}\", roles: %w[app]\n")).collect();
         write("config/deploy/production.rb", servers)?;
-        let script = "set -e; cp -al \"$1\" \"$2\"; cd \"$2\"; git init -q -b main .; git add -A; \
+        // The files are random, so that a search for similar ones would cost a fetch its time and find nothing.
+        let script = "set -e; git init -q --bare -b main \"$1\"; git -C \"$1\" config pack.window 0; \
+                      git -C \"$1\" config gc.auto 0";
+        let mut git = Command::new("sh");
+        git.args(["-c", script, "repo"]).arg(&repository);
+        at_once(vec![git])?;
+        Ok(Capistrano { dir, home: site.dir().join("home"), repository })
+    }
+
+    /// A release that its servers have to fetch first, as everybody's, and one that they fetched before.
+    fn contenders<'a>(self: Rc<Self>) -> [Contender<'a>; 2] {
+        let again = Rc::clone(&self);
+        let mut seed = 1;
+        let new = move || {
+            seed += 1;
+            self.commit(seed)?;
+            settle().and_then(|()| self.deploy())
+        };
+        let again = move || settle().and_then(|()| again.deploy());
+        [Contender { name: CAPISTRANO, run: Box::new(new) }, Contender { name: CAPISTRANO_AGAIN, run: Box::new(again) }]
+    }
+
+    /// Commits a tree of other files, as one pack, which is what a repository that was pushed to has.
+    fn commit(&self, seed: u64) -> Result<()> {
+        let tree = Tree::make(self.dir.join(format!("tree{seed}")), seed)?;
+        let script = "set -e; export GIT_DIR=\"$2\" GIT_WORK_TREE=\"$1\"; git -c core.bigFileThreshold=1k add -A; \
                       git -c user.name=bench -c user.email=bench@localhost commit -qm tree";
         let mut git = Command::new("sh");
-        git.args(["-c", script, "repo"]).arg(&tree.dir).arg(&repository);
-        at_once(vec![git])?;
-        Ok(Capistrano { dir, home: site.dir().join("home") })
+        git.args(["-c", script, "commit"]).arg(&tree.dir).arg(&self.repository);
+        at_once(vec![git]).map(drop)
     }
 
     fn deploy(&self) -> Result<Duration> {

@@ -6,14 +6,14 @@ use std::process::Command;
 use bg_playground::{Error, Playground, Pool, Result};
 
 use super::measure::{Aim, Contender, Row, at_once, in_turns, took};
-use super::{is_installed, ssh};
+use super::{Kept, is_installed, ssh};
 
 /// Twenty hosts: a command on all of them.
-pub fn exec(rounds: usize) -> Result<Vec<Row>> {
+pub fn exec(rounds: usize, kept: &mut Kept) -> Result<Vec<Row>> {
     eprintln!("exec on 20 hosts");
     let site = Playground::options().balancers(1).workers(1).pools([Pool::new("web").halves(10, 10)]).start()?;
     super::usual_key_exchange(&site)?;
-    let site = &site;
+    let site = kept.keep(site);
     let hosts: Vec<&str> = site.places().iter().map(|place| place.host.name.as_str()).collect();
     let list = site.dir().join("hosts");
     fs::write(&list, hosts.join("\n") + "\n").map_err(|source| Error::Io {
@@ -64,12 +64,12 @@ pub fn exec(rounds: usize) -> Result<Vec<Row>> {
 }
 
 /// Twenty hosts: where things stand.
-pub fn status(rounds: usize) -> Result<Vec<Row>> {
+pub fn status(rounds: usize, kept: &mut Kept) -> Result<Vec<Row>> {
     eprintln!("status on 20 hosts");
     let mut site = Playground::options().balancers(2).workers(1).pools([Pool::new("web").halves(9, 9)]).start()?;
     super::usual_key_exchange(&site)?;
     took(site.setup("v1")?)?;
-    let site = &site;
+    let site = kept.keep(site);
     let balancers = site.balancers().iter().map(|balancer| &balancer.host);
     let hosts: Vec<&str> =
         balancers.chain(site.places().iter().map(|place| &place.host)).map(|h| h.name.as_str()).collect();

@@ -6,14 +6,15 @@ use std::time::Duration;
 use bg_playground::{Host, Playground, Pool, Result};
 
 use super::measure::{Aim, Contender, Row, at_once, in_turns, took};
-use super::ssh;
+use super::{Kept, ssh};
 
-/// The two phases by hand, over a connection each: a tree of a flip's size, durable, then the rename, durable.
-const PREPARE: &str = "set -e; mkdir -p raw/gen; rm -rf raw/gen/new; mkdir -p raw/gen/new/full raw/gen/new/green/all; \
+/// The two phases by hand, over a connection each: a tree of a flip's size, durable, then the rename, durable. `N` is the tree's
+/// number.
+const PREPARE: &str = "set -e; mkdir -p raw/gen/new/full raw/gen/new/green/all; \
     cd raw/gen/new; i=0; while [ $i -lt 100 ]; do : >full/$i; i=$((i+1)); done; \
     i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); done | (cd green/all && xargs -I @ ln -s ../../full @); \
-    cd ../..; find gen/new -depth ! -type l -exec sync {} +; rm -rf gen/1; mv -T gen/new gen/1; sync gen";
-const COMMIT: &str = "set -e; cd raw; ln -s gen/1 .new; mv -T .new current; sync .";
+    cd ../..; find gen/new -depth ! -type l -exec sync {} +; mv -T gen/new gen/N; sync gen";
+const COMMIT: &str = "set -e; cd raw; ln -s gen/N .new; mv -T .new current; sync .";
 
 /// Where the servers of the site are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +26,13 @@ enum Servers {
 }
 
 /// With so many balancers.
-pub fn rows(balancers: usize, rounds: usize) -> Result<Vec<Row>> {
-    let mut rows = with(balancers, Servers::Beside, rounds)?;
-    rows.extend(with(balancers, Servers::Apart, rounds)?);
+pub fn rows(balancers: usize, rounds: usize, kept: &mut Kept) -> Result<Vec<Row>> {
+    let mut rows = with(balancers, Servers::Beside, rounds, kept)?;
+    rows.extend(with(balancers, Servers::Apart, rounds, kept)?);
     Ok(rows)
 }
 
-fn with(balancers: usize, servers: Servers, rounds: usize) -> Result<Vec<Row>> {
+fn with(balancers: usize, servers: Servers, rounds: usize, kept: &mut Kept) -> Result<Vec<Row>> {
     eprintln!("flip with {balancers} balancers, servers {servers:?}");
     let mut site =
         Playground::options().balancers(balancers).workers(1).pools([Pool::new("web").halves(1, 1)]).start()?;
@@ -51,8 +52,8 @@ fn with(balancers: usize, servers: Servers, rounds: usize) -> Result<Vec<Row>> {
     took(site.setup("v1")?)?;
     site.release("v2")?;
     took(site.bg(["deploy", "--release", "v2"])?)?;
-    let site = &site;
-    let each = |line: &'static str| -> Vec<Command> {
+    let site = kept.keep(site);
+    let each = |line: &str| -> Vec<Command> {
         site.balancers().iter().map(|balancer| ssh(site, &balancer.host.name, line)).collect()
     };
     let flip = || {
@@ -60,7 +61,12 @@ fn with(balancers: usize, servers: Servers, rounds: usize) -> Result<Vec<Row>> {
         took(site.bg(["flip", "--back"])?)?;
         Ok(there)
     };
-    let phases = || -> Result<Duration> { Ok(at_once(each(PREPARE))? + at_once(each(COMMIT))?) };
+    let mut number = 0;
+    let phases = || -> Result<Duration> {
+        number += 1;
+        let numbered = |script: &str| script.replace("gen/N", &format!("gen/{number}"));
+        Ok(at_once(each(&numbered(PREPARE)))? + at_once(each(&numbered(COMMIT)))?)
+    };
     let times = in_turns(
         rounds,
         &mut [

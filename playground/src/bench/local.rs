@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use bg_playground::{Error, Result, app_binary};
 
@@ -66,13 +65,16 @@ pub fn check(rounds: usize) -> Result<Vec<Row>> {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).map_err(io)?;
     fs::create_dir(dir.path().join("inventory")).map_err(io)?;
     fs::write(dir.path().join("inventory/large.toml"), inventory()).map_err(io)?;
-    let (mut times, mut most) = (Vec::new(), 0.0_f64);
+    let bg = bg()?;
+    let mut times = Vec::new();
     for _ in 0..rounds.max(5) {
-        let (took, mib) = once(&bg()?, dir.path())?;
-        eprintln!("  {:<34}{:>9.1} ms {mib:.0} MiB", "bg check", took * 1000.0);
+        let took = at_once(vec![check_in(&bg, dir.path())])?.as_secs_f64();
+        eprintln!("  {:<34}{:>9.1} ms", "bg check", took * 1000.0);
         times.push(took);
-        most = most.max(mib);
     }
+    // Apart: whoever looks takes processor time, and holds up who asks for memory.
+    let most = memory(check_in(&bg, dir.path()))?;
+    eprintln!("  {:<34}{most:>9.0} MB", "bg check, its memory");
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let what = format!("`bg check`, {SERVERS} servers in {POOLS} pools");
@@ -88,38 +90,35 @@ pub fn check(rounds: usize) -> Result<Vec<Row>> {
         Row {
             what,
             against: "its memory at most".into(),
-            measured: "resident, the highest of all runs".into(),
+            measured: "resident, the most that it had at once".into(),
             figure: most,
-            shown: format!("{most:.0} MiB"),
-            aim: Aim::AtMost(95.4),
+            shown: format!("{most:.0} MB"),
+            aim: Aim::AtMost(100.0),
         },
     ])
 }
 
-/// Seconds, and the most memory that it had at once, in MiB: read from /proc until it is gone.
-fn once(bg: &Path, dir: &Path) -> Result<(f64, f64)> {
-    let io = |source| Error::Io { what: "cannot run", object: "bg check".into(), source };
-    let began = Instant::now();
-    let mut child = Command::new(bg)
-        .arg("check")
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(io)?;
+fn check_in(bg: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(bg);
+    command.arg("check").current_dir(dir);
+    command
+}
+
+/// The most memory that a command had at once, in MB: read from /proc until it is gone.
+fn memory(mut command: Command) -> Result<f64> {
+    let line = format!("{command:?}");
+    let io = |source| Error::Io { what: "cannot run", object: line.clone(), source };
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(io)?;
     let status_file = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0.0_f64;
     loop {
         let status = fs::read_to_string(&status_file).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
         peak_kib = peak_kib.max(kib.unwrap_or(0.0));
         if let Some(ended) = child.try_wait().map_err(io)? {
-            let took = began.elapsed().as_secs_f64();
-            let failed =
-                || Error::Failed { command: "bg check".into(), status: ended.to_string(), said: String::new() };
-            return if ended.success() { Ok((took, peak_kib / 1024.0)) } else { Err(failed()) };
+            let failed = Error::Failed { command: line.clone(), status: ended.to_string(), said: String::new() };
+            return if ended.success() { Ok(peak_kib * 1024.0 / 1e6) } else { Err(failed) };
         }
         std::thread::yield_now();
     }

@@ -157,9 +157,10 @@ impl Row {
 
     /// As a row of a Markdown table.
     pub fn markdown(&self) -> String {
+        let unit = self.shown.trim_start_matches(|sign: char| sign.is_ascii_digit() || sign == '.');
         let aim = match self.aim {
-            Aim::AtMost(most) => format!("≤ {most}"),
-            Aim::AtLeast(least) => format!("≥ {least}"),
+            Aim::AtMost(most) => format!("≤ {most}{unit}"),
+            Aim::AtLeast(least) => format!("≥ {least}{unit}"),
             Aim::Shown => String::new(),
         };
         let mark = if self.is_reached() { "" } else { " (not reached)" };
@@ -183,6 +184,9 @@ mod tests {
         let (ours, theirs) = (Times(vec![0.15]), Times(vec![0.1]));
         let row = Row::ratio("a", "b", &ours, &theirs, Aim::AtMost(1.3));
         assert!(!row.is_reached());
-        assert_eq!(row.markdown(), "| a | b | 150 ms (150–150) : 100 ms (100–100) | **1.50×** | ≤ 1.3 (not reached) |");
+        assert_eq!(
+            row.markdown(),
+            "| a | b | 150 ms (150–150) : 100 ms (100–100) | **1.50×** | ≤ 1.3× (not reached) |"
+        );
     }
 }
