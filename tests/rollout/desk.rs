@@ -31,7 +31,19 @@ pub fn two_balancers() -> Options {
 }
 
 fn quick(pool: Pool) -> Pool {
-    pool.health("interval", "\"50ms\"").health("within", "\"8s\"").drain("timeout", "\"8s\"")
+    let pool = pool.health("interval", "\"50ms\"").health("timeout", "\"6s\"").health("within", "\"8s\"");
+    pool.drain("timeout", "\"8s\"")
+}
+
+/// Runs `act` while what never gets healthy is given up after two seconds.
+pub fn impatient<T>(site: &Playground, act: impl FnOnce(&Playground) -> T) -> T {
+    let patient = fs::read_to_string(site.inventory_file()).unwrap();
+    let text = patient.replace("timeout = \"6s\"", "timeout = \"1s\"").replace("within = \"8s\"", "within = \"2s\"");
+    assert_ne!(text, patient);
+    site.write_inventory(&text).unwrap();
+    let done = act(site);
+    site.write_inventory(&patient).unwrap();
+    done
 }
 
 /// `bg` with these words, which must end with this exit code.

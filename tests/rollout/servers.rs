@@ -9,7 +9,7 @@ mod places;
 mod root;
 mod setup;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use bg_playground::{Behaviour, Options, Playground, Running, until};
 use bluegreen_core::rollout::State;
@@ -27,6 +27,10 @@ fn small() -> Options {
     hasty(Playground::options().small())
 }
 
+/// How long what never gets healthy is waited for, and how long what does: no slow machine may make it sick.
+const SHORT: &str = "timeout = \"1s\"\nwithin = \"3s\"";
+const LONG: &str = "timeout = \"31s\"\nwithin = \"61s\"";
+
 /// What never gets healthy is known after three seconds.
 fn hasty(options: Options) -> Options {
     options
@@ -43,10 +47,17 @@ fn started(options: Options) -> Playground {
     site
 }
 
-/// Runs bg, which must end with `code`; returns everything that it said.
+/// Runs bg, which must end with `code`; returns everything that it said. Where all is to go well it is patient.
 #[track_caller]
 fn bg(site: &Playground, line: &str, code: i32) -> String {
-    ended(site.start_bg(line.split(' ')).unwrap(), code)
+    let short = fs::read_to_string(site.inventory_file()).unwrap();
+    if code == 0 {
+        site.write_inventory(&short.replace(SHORT, LONG)).unwrap();
+    }
+    let running = site.start_bg(line.split(' ')).unwrap();
+    let said = ended(running, code);
+    site.write_inventory(&short).unwrap();
+    said
 }
 
 /// Waits for a bg that was started.

@@ -7,14 +7,14 @@ use std::thread;
 
 use bg_playground::{Behaviour, Playground};
 
-use super::{bg, deploy, release, says, serves, small, stage, started, status};
+use super::{SHORT, bg, deploy, release, says, serves, small, stage, started, status};
 
 /// Replaces the pool's health table; times stay short.
 fn health(site: &Playground, toml: &str) {
     site.edit_inventory(|text| {
         let from = text.find("[pools.web.health]").unwrap();
         let to = text[from..].find("\n\n").unwrap() + from;
-        let times = "interval = \"50ms\"\ntimeout = \"1s\"\nwithin = \"3s\"\nsuccesses = 2";
+        let times = format!("interval = \"50ms\"\n{SHORT}\nsuccesses = 2");
         format!("{}[pools.web.health]\n{times}\n{toml}{}", &text[..from], &text[to..])
     })
     .unwrap();
