@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -13,8 +14,7 @@ use bg_playground::{Options, Playground, Pool, Ran, Running};
 use bluegreen::edge::journal::{EtcdStore, FileStore, Store, read};
 use bluegreen_core::inventory::{JournalLocation, parse_location};
 use bluegreen_core::lock::Hold;
-use bluegreen_core::rollout::State;
-use nix::sys::signal::Signal;
+use bluegreen_core::rollout::{Resume, State};
 use serde_json::Value;
 
 /// More than any step takes on two slow cores.
@@ -204,11 +204,43 @@ pub fn start_until(site: &Playground, words: &str, index: usize) -> Running {
     running
 }
 
-/// `bg WORDS`, killed as soon as it has begun step `index`.
+/// `bg WORDS`, killed by the append that begins its step `index`: what the step is to do is not done. Only with a journal in
+/// this machine's files.
+#[track_caller]
 pub fn kill_at(site: &Playground, words: &str, index: usize) {
-    let running = start_until(site, words, index);
-    running.signal(Signal::SIGKILL);
-    assert_eq!(running.wait(SOON).unwrap().code, None, "killed");
+    let state = replayed(site);
+    let append = match state.as_ref().and_then(State::resume).filter(|_| words == "resume") {
+        Some(Resume::From(from)) => 2 * (index - from) + 1,
+        Some(Resume::PutBack(step)) => panic!("step {step} is being undone"),
+        // A new journal's first record, the command with its plan, two records of each step before, and this one.
+        None => usize::from(state.is_none_or(|state| state.journal.is_none())) + 2 + 2 * index,
+    };
+    killed_at(&site.bg_command(words.split_whitespace()).unwrap(), append);
+    let begun = replayed(site).and_then(|state| state.open).and_then(|open| open.step).map(|step| step.index);
+    assert_eq!(begun, Some(index), "`{words}` was killed in another step");
+}
+
+/// This command of bg's, killed with SIGKILL at its `append`th append to the journal (from 1): the record is written whole,
+/// and the program does nothing any more. strace does it on entry to the fdatasync that every append to a file ends with;
+/// nothing else of bg's makes that call, and the thread that appends is the first one. (With `--seccomp-bpf` no signal would
+/// be sent.)
+#[track_caller]
+pub fn killed_at(command: &Command, append: usize) -> Ran {
+    let mut traced = Command::new("strace");
+    traced.args(["-qq", "-e", "trace=fdatasync", "-e", "signal=none", "-e"]);
+    traced.arg(format!("inject=fdatasync:signal=KILL:when={append}"));
+    traced.args(["-o", "/dev/null"]).arg(command.get_program()).args(command.get_args());
+    traced.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    traced.current_dir(command.get_current_dir().unwrap());
+    let ran = Running::start(traced)
+        .unwrap_or_else(|error| panic!("to kill at an exact point takes `strace` (Debian package strace): {error}"))
+        .wait(SOON)
+        .unwrap();
+    let denied = ran.stderr.contains("Operation not permitted") || ran.stderr.contains("ptrace");
+    assert!(!denied, "tracing is forbidden here, so nothing can be killed at an exact point\n{ran}");
+    // Nor is one that took too long killed there.
+    assert!(ran.code.is_none() && !ran.timed_out, "it ended before append {append}: {ran}");
+    ran
 }
 
 /// Lets every restart wait as long as the file that is returned exists.

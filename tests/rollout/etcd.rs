@@ -4,10 +4,11 @@ use std::{fs, time::Duration};
 
 use bg_playground::{Etcd, Playground};
 use bluegreen_core::rollout::decode;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::{
-    desk::{SOON, bg, hold_restarts, journal, kill_at, small, start_until, status, untouched, world},
+    desk::{SOON, bg, hold_restarts, journal, small, start_until, status, untouched, world},
     shared::{Desk, serves_blue},
 };
 
@@ -47,12 +48,16 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     assert!(said.contains("which a killed command loses within 15 s"), "{said}");
     let next = etcd.leader().unwrap();
     etcd.kill(next);
-    fs::remove_file(hold).unwrap();
+    fs::remove_file(&hold).unwrap();
     restore.wait(SOON).unwrap().expect(0);
     etcd.restart(next).unwrap();
     assert_eq!(other.status()["stage"], "balanced");
 
-    kill_at(&site, "deploy --release v1", 1);
+    fs::write(&hold, "").unwrap();
+    let deploy = start_until(&site, "deploy --release v1", 4);
+    deploy.signal(Signal::SIGKILL);
+    deploy.wait(SOON).unwrap();
+    fs::remove_file(hold).unwrap();
     let said = other.bg("abort", 3);
     assert!(said.contains("`deploy` of v1 by"), "{said}");
     other.bg("abort --wait 60s", 0);

@@ -13,7 +13,7 @@ use bluegreen_core::{lock::Hold, rollout::By};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{self, SOON, bg, hold_restarts, journal, kill_at, small, start_until, status};
+use crate::desk::{self, SOON, bg, hold_restarts, journal, small, start_until, status};
 
 /// Another directory with the same inventory, and nothing else of the first one's.
 pub struct Desk<'a> {
@@ -104,13 +104,17 @@ fn two_desks_work_on_one_site_and_one_finishes_what_the_other_began() {
     assert!(journal(&site) == before, "the journal is untouched");
     restore.signal(Signal::SIGKILL);
     restore.wait(SOON).unwrap();
-    fs::remove_file(hold).unwrap();
+    fs::remove_file(&hold).unwrap();
     // The dead command's lock goes with its connection.
-    other.bg("resume --wait 8s", 0);
+    other.bg("resume --wait 40s", 0);
     assert_eq!(status(&site)["stage"], "balanced");
 
-    kill_at(&site, "deploy --release v1", 1);
-    other.bg("abort --wait 8s", 0);
+    fs::write(&hold, "").unwrap();
+    let deploy = start_until(&site, "deploy --release v1", 4);
+    deploy.signal(Signal::SIGKILL);
+    deploy.wait(SOON).unwrap();
+    fs::remove_file(hold).unwrap();
+    other.bg("abort --wait 40s", 0);
     assert_eq!(status(&site)["stage"], "balanced");
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use bg_playground::{Playground, Ran, Running};
 
-use crate::desk::SOON;
+use crate::desk::{SOON, killed_at};
 
 /// Somebody who runs bg.
 pub struct Operator {
@@ -70,26 +70,10 @@ impl Operator {
         ran
     }
 
-    /// `bg WORDS`, killed with SIGKILL at its `append`th append to the journal (from 1): the record is written whole, and
-    /// the program does nothing any more. strace does it on entry to the fdatasync that every append ends with; nothing
-    /// else of bg's makes that call, and the thread that appends is the first one. (With `--seccomp-bpf` no signal
-    /// would be sent.)
+    /// `bg WORDS`, killed with SIGKILL at its `append`th append to the journal (from 1).
+    #[track_caller]
     pub fn killed_at(&self, site: &Playground, words: &str, append: usize) -> Ran {
-        let command = self.command(site, words);
-        let mut traced = Command::new("strace");
-        traced.args(["-qq", "-e", "trace=fdatasync", "-e", "signal=none", "-e"]);
-        traced.arg(format!("inject=fdatasync:signal=KILL:when={append}"));
-        traced.arg("-o").arg(self.runtime.join("strace")).arg(command.get_program()).args(command.get_args());
-        traced.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        traced.current_dir(&self.dir);
-        let ran = Running::start(traced)
-            .unwrap_or_else(|error| panic!("the kill matrix needs `strace` (Debian package strace): {error}"))
-            .wait(SOON)
-            .unwrap();
-        let denied = ran.stderr.contains("Operation not permitted") || ran.stderr.contains("ptrace");
-        assert!(!denied, "tracing is forbidden here, so nothing can be killed at an exact point\n{ran}");
-        assert_eq!(ran.code, None, "it ended before append {append}: {ran}");
-        ran
+        killed_at(&self.command(site, words), append)
     }
 
     /// Private directories of bg's in the runtime directory: of a living command, or left behind by a killed one.
