@@ -1,5 +1,7 @@
 //! What a release of the demo application does: it travels inside the artifact, as `app.json`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// The file in an artifact that says which release it is and how it behaves.
@@ -21,6 +23,8 @@ pub struct Behaviour {
     pub healthy_after_ms: u64,
     /// `/healthz` answers 503 from so long after its start.
     pub unhealthy_after_ms: Option<u64>,
+    /// `/healthz` answers 503 while this file exists.
+    pub unhealthy_while: Option<PathBuf>,
     /// Exits with 1 so long after its start.
     pub dies_after_ms: Option<u64>,
     /// Every answer takes so long.

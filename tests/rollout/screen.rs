@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -31,6 +31,32 @@ fn typed(site: &Playground, line: &str, name: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The same, beside somebody who looks on: `meanwhile` gets what waits until such a text was written.
+fn watched(site: &Playground, line: &str, meanwhile: impl FnOnce(&dyn Fn(&str))) -> String {
+    let record = site.dir().join("written");
+    let written = || fs::read(&record).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let mut terminal = terminal(site, line, "xterm-256color", &record);
+    let output = thread::scope(|scope| {
+        let output = scope.spawn(move || terminal.output().unwrap());
+        meanwhile(&|text| {
+            let seen = until(SOON, text, || written().contains(text).then_some(()));
+            seen.unwrap_or_else(|error| panic!("{error}: {}", written()));
+        });
+        output.join().unwrap()
+    });
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Set up on v1, with a v2 that is not healthy before the file that is returned is removed.
+fn with_a_sick_release() -> (Playground, PathBuf) {
+    let mut site = small().each_pool(|pool| pool.health("within", "\"60s\"")).start().unwrap();
+    site.setup("v1").unwrap().expect(0);
+    let sick = site.dir().join("sick");
+    fs::write(&sick, "").unwrap();
+    site.artifact("web", "v2", &Behaviour { unhealthy_while: Some(sick.clone()), ..Behaviour::default() }).unwrap();
+    (site, sick)
+}
+
 /// What runs it, with a file that has at any time what was written until then.
 fn terminal(site: &Playground, line: &str, name: &str, record: &Path) -> Command {
     let bg = site.bg_command([""; 0]).unwrap();
@@ -54,12 +80,12 @@ fn rows(written: &str) -> Vec<String> {
 
 #[test]
 fn on_a_terminal_a_deploy_is_drawn_in_place_and_leaves_a_record() {
-    let mut site = small().start().unwrap();
-    site.setup("v1").unwrap().expect(0);
-    // It is to be seen waiting.
-    site.artifact("web", "v2", &Behaviour { healthy_after_ms: 700, ..Behaviour::default() }).unwrap();
-
-    let written = on_a_terminal(&site, "deploy --release v2 --canary mobile=10%", "xterm-256color");
+    let (site, sick) = with_a_sick_release();
+    let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
+    let written = watched(&site, &format!("exec {bg} deploy --release v2 --canary mobile=10%"), |waits_for| {
+        waits_for("answered 503");
+        fs::remove_file(sick).unwrap();
+    });
     assert!(written.contains("\x1b[1A"), "something was drawn in place: {written}");
     assert!(written.contains("healthy 0/") && written.contains("answered 503"), "what it waits for: {written}");
     assert!(written.contains(" more\x1b[0m"), "and how long at the most: {written}");
@@ -107,20 +133,17 @@ fn shows_ascii(site: &Playground) {
 
 #[test]
 fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
-    let mut site = small().start().unwrap();
-    site.setup("v1").unwrap().expect(0);
-    site.artifact("web", "v2", &Behaviour { healthy_after_ms: 3000, ..Behaviour::default() }).unwrap();
+    let (site, sick) = with_a_sick_release();
     let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
     let line = format!("set -m; {bg} deploy --release v2; echo stopped; fg; echo ended with $?");
-    let written = thread::scope(|scope| {
-        let written = scope.spawn(|| typed(&site, &line, "xterm-256color"));
+    let written = watched(&site, &line, |waits_for| {
         let is_deploy = |process: &Process| process.name == "bg" && process.command.contains("deploy");
         // As Ctrl-Z does, while it waits for the new release.
-        let waits = || site.ask("web2", "/").is_ok_and(|answer| answer.release() == "v2").then_some(());
-        until(SOON, "the new release", waits).unwrap();
+        waits_for("healthy 0/");
         let deploy = site.processes().into_iter().find(is_deploy).unwrap();
         kill(Pid::from_raw(deploy.pid), Signal::SIGTSTP).unwrap();
-        written.join().unwrap()
+        waits_for("stopped\r\n");
+        fs::remove_file(sick).unwrap();
     });
     let rows = rows(&written);
     let stopped = rows.iter().position(|row| row.contains("stopped")).unwrap_or_else(|| panic!("{rows:#?}"));
@@ -133,9 +156,7 @@ fn ctrl_z_leaves_nothing_drawn_on_the_screen_and_fg_goes_on() {
 
 #[test]
 fn what_is_typed_meanwhile_draws_over_no_record_and_is_there_for_the_shell() {
-    let mut site = small().start().unwrap();
-    site.setup("v1").unwrap().expect(0);
-    site.artifact("web", "v2", &Behaviour { healthy_after_ms: 1500, ..Behaviour::default() }).unwrap();
+    let (site, sick) = with_a_sick_release();
     let record = site.dir().join("written");
     let written = || fs::read_to_string(&record).unwrap_or_default();
     let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
@@ -152,6 +173,7 @@ fn what_is_typed_meanwhile_draws_over_no_record_and_is_there_for_the_shell() {
         // Drawn again, so that the next one is seen by itself.
         until(SOON, "a drawing", || (written().len() > shown + 200).then_some(())).unwrap();
     }
+    fs::remove_file(sick).unwrap();
     waits_for("then ");
     drop(keys);
     assert!(terminal.wait().unwrap().success(), "{}", written());
@@ -196,10 +218,16 @@ fn a_host_that_freezes_while_a_drain_goes_on_is_named_until_it_answers() {
 #[test]
 fn exec_names_the_hosts_that_it_waits_for_and_leaves_only_what_they_said() {
     let site = small().start().unwrap();
-    // The first one goes through, the other one takes its time.
-    let first = site.dir().join("first");
-    let line = format!("'echo begun; mkdir {} || sleep 1.5; echo ended'", first.display());
-    let written = on_a_terminal(&site, &format!("exec web -- {line}"), "xterm-256color");
+    // The first one goes through, the other one is waited for.
+    let [first, hold] = ["first", "hold"].map(|name| site.dir().join(name));
+    fs::write(&hold, "").unwrap();
+    let hangs = format!("while [ -e {} ]; do sleep 0.05; done", hold.display());
+    let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
+    let line = format!("exec {bg} exec web -- 'echo begun; mkdir {} || {hangs}; echo ended'", first.display());
+    let written = watched(&site, &line, |waits_for| {
+        waits_for("waiting for 1 of 2 hosts, at most 1h each: web");
+        fs::remove_file(hold).unwrap();
+    });
     let waits = |host: &str| written.contains(&format!("waiting for 1 of 2 hosts, at most 1h each: {host}\x1b"));
     assert!(waits("web1") != waits("web2"), "{written}");
     let rows = rows(&written);
@@ -222,8 +250,8 @@ fn status_does_not_wait_for_a_host_that_hangs() {
     let ran = bg(&site, "status --timeout 2s --json", 0);
     let took = began.elapsed();
     kill(Pid::from_raw(sshd.pid), Signal::SIGCONT).unwrap();
-    // On a machine that does much else, too; without the bound it would be many seconds.
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    // On a machine that does much else, too; the playground's own bound for it is eight.
+    assert!(took < Duration::from_secs(7), "{took:?}");
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(seen["stage"], "balanced");
     let hangs = &seen["pools"]["web"]["green"][0];

@@ -1,6 +1,6 @@
 //! What the demo application answers.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
@@ -62,7 +62,8 @@ fn health(running: &Running) -> StatusCode {
     let up_ms = u64::try_from(running.began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let sick = behaviour.unhealthy
         || up_ms < behaviour.healthy_after_ms
-        || behaviour.unhealthy_after_ms.is_some_and(|from_ms| up_ms >= from_ms);
+        || behaviour.unhealthy_after_ms.is_some_and(|from_ms| up_ms >= from_ms)
+        || behaviour.unhealthy_while.as_deref().is_some_and(Path::exists);
     if sick { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
