@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bluegreen::edge::host::{HostError, Run, Stdin, Stream, fan_out};
 use sha2::{Digest, Sha256};
 
-use crate::sshd::{Sshd, free_port};
+use crate::sshd::{DEAD, Sshd, runs};
 
 #[tokio::test]
 async fn hostile_words_arrive_verbatim() {
@@ -153,10 +153,14 @@ async fn a_daemon_that_keeps_the_streams_does_not_keep_bg() {
     let sshd = Sshd::start("");
     let (hosts, host) = sshd.host();
     let start = Instant::now();
-    let run = Run::shell("restart", "sleep 8 & echo started $!").timeout(Duration::from_secs(5));
+    let run = Run::shell("restart", "sleep 60 & echo started $!").timeout(Duration::from_secs(50));
     let output = host.run_ok(run).await.unwrap();
-    assert!(output.stdout_text().starts_with("started"));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    let said = output.stdout_text();
+    let daemon = said.strip_prefix("started ").unwrap();
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(runs(daemon), "it is not ended with its command");
+    let daemon = nix::unistd::Pid::from_raw(daemon.parse().unwrap());
+    nix::sys::signal::kill(daemon, nix::sys::signal::SIGKILL).unwrap();
     hosts.close().await;
 }
 
@@ -185,7 +189,7 @@ async fn a_forward_reaches_a_port_and_a_dead_one_closes_without_a_byte() {
     };
     assert_eq!(read(forward.socket()).await, b"hello");
     server.await.unwrap();
-    let dead = host.forward("127.0.0.1", free_port()).await.unwrap();
+    let dead = host.forward("127.0.0.1", DEAD).await.unwrap();
     assert_eq!(read(dead.socket()).await, b"");
     let socket = forward.socket().to_owned();
     drop(forward);

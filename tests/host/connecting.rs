@@ -4,7 +4,15 @@ use std::time::{Duration, Instant};
 
 use bluegreen::edge::host::{HostError, Hosts, Run, SshSettings};
 
-use crate::sshd::{Sshd, free_port, until};
+use crate::sshd::{DEAD, Sshd, until};
+
+/// So long a host may keep who connects waiting: what takes less did not wait for that.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Hosts that are given that long.
+fn patient(sshd: &Sshd) -> Hosts {
+    Hosts::new(SshSettings { connect_timeout: PATIENCE, ..sshd.settings() })
+}
 
 #[tokio::test]
 async fn a_changed_host_key_is_refused_whatever_the_users_config_says() {
@@ -35,8 +43,7 @@ async fn an_unknown_host_key_is_refused_and_stays_unknown() {
 #[tokio::test]
 async fn what_keeps_bg_out_is_told_apart() {
     let sshd = Sshd::start("");
-    let nobody = free_port();
-    sshd.configure(&format!("Host dead\n HostName 127.0.0.1\n Port {nobody}\nHost nameless\n HostName nope.invalid"));
+    sshd.configure(&format!("Host dead\n HostName 127.0.0.1\n Port {DEAD}\nHost nameless\n HostName nope.invalid"));
     let hosts = sshd.hosts();
     let error = hosts.get("dead").connect().await.unwrap_err();
     assert!(matches!(error, HostError::Unreachable { .. }), "{error:?}");
@@ -61,7 +68,7 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
     let start = Instant::now();
     let error = Hosts::new(settings).get("silent").connect().await.unwrap_err();
     assert!(matches!(error, HostError::ConnectTimedOut { .. }), "{error:?}");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -69,7 +76,7 @@ async fn what_is_opened_ahead_is_used_and_keeps_nobody_from_leaving() {
     let sshd = Sshd::start("LogLevel VERBOSE");
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     sshd.configure(&format!("Host silent\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
-    let hosts = sshd.hosts();
+    let hosts = patient(&sshd);
     hosts.connect_ahead(["box", "silent", "box"]);
     silent.accept().await.unwrap();
     assert!(hosts.get("box").run(Run::new("true", ["true"])).await.unwrap().is_success());
@@ -77,7 +84,7 @@ async fn what_is_opened_ahead_is_used_and_keeps_nobody_from_leaving() {
     assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
     let leaving = Instant::now();
     hosts.close().await;
-    assert!(leaving.elapsed() < Duration::from_secs(5), "{:?}", leaving.elapsed());
+    assert!(leaving.elapsed() < PATIENCE / 2, "{:?}", leaving.elapsed());
     let config = sshd.path("ssh_config").display().to_string();
     until("no ssh stays", || processes_with(&config).is_empty()).await;
 }
@@ -85,17 +92,20 @@ async fn what_is_opened_ahead_is_used_and_keeps_nobody_from_leaving() {
 #[tokio::test]
 async fn a_slow_failure_is_paid_for_once_and_tells_every_use_the_same() {
     let sshd = Sshd::start("");
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    // Since the last time: they wait in a row even if nobody lets them in.
+    let attempts = || std::iter::from_fn(|| silent.accept().ok()).count();
     sshd.configure(&format!("Host silent\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
     let settings = SshSettings { connect_timeout: Duration::from_secs(1), ..sshd.settings() };
     let hosts = Hosts::new(settings);
     let host = hosts.get("silent");
     let first = host.connect().await.unwrap_err();
-    let start = Instant::now();
+    assert_eq!(attempts(), 1);
     for _ in 0..5 {
         assert_eq!(host.run(Run::new("true", ["true"])).await.unwrap_err().to_string(), first.to_string());
     }
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert_eq!(attempts(), 0);
     hosts.close().await;
 }
 
@@ -105,21 +115,21 @@ async fn who_can_be_reached_within_a_bound_is_told_and_the_other_attempts_leave_
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     sshd.configure(&format!(
-        "Host silent\n HostName 127.0.0.1\n Port {port}\nHost behind\n HostName 127.0.0.1\n ProxyCommand sleep {}7\n\
-         Host dead\n HostName 127.0.0.1\n Port {}",
-        port,
-        free_port()
+        "Host silent\n HostName 127.0.0.1\n Port {port}\nHost behind\n HostName 127.0.0.1\n ProxyCommand sleep {port}7\n\
+         Host dead\n HostName 127.0.0.1\n Port {DEAD}"
     ));
-    let hosts = sshd.hosts();
+    let hosts = patient(&sshd);
     let names = ["silent", "box", "behind", "dead"].map(String::from);
     let start = Instant::now();
-    assert_eq!(hosts.reachable(&names, Duration::from_secs(2)).await, ["box"]);
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!(hosts.reachable(&names, Duration::from_secs(5)).await, ["box"]);
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     let (config, sleeping) = (sshd.path("ssh_config").display().to_string(), format!("{port}7"));
     until("only the good one stays", || processes_with(&config).len() == 1 && processes_with(&sleeping).is_empty())
         .await;
     // Standing, it costs nothing.
-    assert_eq!(hosts.reachable(&names[1..2], Duration::from_millis(200)).await, ["box"]);
+    assert_eq!(hosts.reachable(&names[1..2], PATIENCE).await, ["box"]);
+    let log = std::fs::read_to_string(sshd.path("sshd.log")).unwrap();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
     hosts.close().await;
 }
 
@@ -129,10 +139,15 @@ async fn hosts_that_hang_hold_up_no_other_for_long_where_nobody_has_patience() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     sshd.configure(&format!("Host silent*\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
     // More of them than are opened at once, and the good one last.
-    let mut names: Vec<String> = (0..10).map(|number| format!("silent{number}")).collect();
-    names.push("box".to_owned());
-    let hosts = Hosts::impatient(sshd.settings(), Duration::from_millis(200));
-    assert_eq!(hosts.reachable(&names, Duration::from_secs(3)).await, ["box"], "they have five seconds each");
+    let names: Vec<String> = (0..10).map(|number| format!("silent{number}")).collect();
+    let settings = SshSettings { connect_timeout: PATIENCE, ..sshd.settings() };
+    let hosts = Hosts::impatient(settings, Duration::from_millis(200));
+    let good = hosts.get("box");
+    tokio::select! {
+        biased;
+        living = hosts.reachable(&names, PATIENCE / 2) => panic!("they held up the good one: {living:?}"),
+        connected = good.connect() => connected.unwrap(),
+    }
     hosts.close().await;
 }
 
@@ -143,7 +158,7 @@ async fn many_connections_to_one_server_that_drops_some_all_come_up() {
         let sshd = Sshd::start(&format!("MaxStartups {startups}"));
         let names: Vec<String> = (1..=count).map(|n| format!("box{n}")).collect();
         sshd.configure(&format!("Host box*\n HostName 127.0.0.1\n Port {}", sshd.port));
-        let hosts = sshd.hosts();
+        let hosts = patient(&sshd);
         let start = Instant::now();
         let done = hosts.connect(&names).await;
         println!("{count} hosts on one sshd that drops {:?}", start.elapsed());
@@ -178,7 +193,7 @@ async fn a_broken_connection_is_named_and_the_next_use_makes_another() {
     assert!(error.is_outcome_unknown());
     let start = Instant::now();
     assert_eq!(host.run_ok(Run::new("true", ["true"])).await.unwrap().status, 0);
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     hosts.close().await;
     until("no master stays", || processes_with(&sshd.path("ssh_config").display().to_string()).is_empty()).await;
 }

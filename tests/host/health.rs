@@ -10,7 +10,7 @@ use bluegreen_core::inventory::{Health, HealthFrom, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::sshd::{Sshd, free_port};
+use crate::sshd::{DEAD, Sshd};
 
 /// Answers the n-th request for a path with these bytes and closes.
 type Answers = Arc<dyn Fn(usize, &str) -> String + Send + Sync>;
@@ -54,8 +54,8 @@ fn health() -> Health {
         path: "/healthz".into(),
         status: vec![(200, 299)],
         interval_ms: 20,
-        timeout_ms: 2000,
-        within_ms: 10_000,
+        timeout_ms: 20_000,
+        within_ms: 60_000,
         successes: 3,
         from: HealthFrom::Balancers,
         release_header: None,
@@ -161,11 +161,10 @@ async fn what_is_healthy_is_said_by_status_body_release_and_smoke_paths() {
     assert!(verdict!(sshd, port, &body, &[]).starts_with("GET /healthz answered 200 without `broken`"));
     let smoke = Health { smoke: vec!["/login".into(), "/gone".into()], ..health() };
     assert_eq!(verdict!(sshd, port, &smoke, &[]), "GET /gone answered 404, seen from `box`:\n  no such page\n  sorry");
-    let dead = free_port();
-    let said = verdict!(sshd, dead, &plain, &[]);
+    let said = verdict!(sshd, DEAD, &plain, &[]);
     assert_eq!(said, "GET /healthz failed: connection refused or closed without an answer, seen from `box`");
     let elsewhere = Health { port: Some(port), ..health() };
-    assert_eq!(verdict!(sshd, dead, &elsewhere, &[]), "healthy");
+    assert_eq!(verdict!(sshd, DEAD, &elsewhere, &[]), "healthy");
 }
 
 #[tokio::test]
@@ -191,14 +190,15 @@ async fn a_wait_that_gives_up_says_what_was_answered_how_often_and_quotes_it() {
     let sshd = Sshd::start("");
     let port = app(|_, _| bad(503, "cannot reach the database\nat db1:5432\n")).await;
     let hosts = sshd.hosts();
-    let short = Health { within_ms: 1000, ..health() };
+    hosts.get("box").connect().await.unwrap();
+    let short = Health { within_ms: 3000, ..health() };
     let probe = Probe::new(&hosts, &["box".into()], &place(port), &short, &[]).unwrap();
     let start = Instant::now();
     let error = probe.wait_until_healthy(|_| {}).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(30));
     assert!(error.times > 1);
     let expected = format!(
-        "`box` did not become healthy within 1s: GET /healthz answered 503 ({} times), seen from `box`:\n  cannot reach the database\n  at db1:5432",
+        "`box` did not become healthy within 3s: GET /healthz answered 503 ({} times), seen from `box`:\n  cannot reach the database\n  at db1:5432",
         error.times
     );
     assert_eq!(error.to_string(), expected);
@@ -215,9 +215,8 @@ async fn every_balancer_must_see_it_healthy_and_one_that_cannot_be_asked_is_an_e
     std::fs::write(open.path("known_hosts"), known + &other).unwrap();
     std::fs::copy(open.path("authorized_keys"), shut.path("authorized_keys")).unwrap();
     open.configure(&format!(
-        "Host shut\n HostName 127.0.0.1\n Port {}\nHost dead\n HostName 127.0.0.1\n Port {}",
-        shut.port,
-        free_port()
+        "Host shut\n HostName 127.0.0.1\n Port {}\nHost dead\n HostName 127.0.0.1\n Port {DEAD}",
+        shut.port
     ));
     let hosts = open.hosts();
     let seen = |from: &[&str]| {
@@ -237,9 +236,8 @@ async fn a_balancer_that_cannot_be_reached_is_blamed_and_not_the_place() {
     let sshd = Sshd::start("");
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     sshd.configure(&format!(
-        "Host silent\n HostName 127.0.0.1\n Port {}\nHost dead\n HostName 127.0.0.1\n Port {}",
-        silent.local_addr().unwrap().port(),
-        free_port()
+        "Host silent\n HostName 127.0.0.1\n Port {}\nHost dead\n HostName 127.0.0.1\n Port {DEAD}",
+        silent.local_addr().unwrap().port()
     ));
     let (good, sick) = (app(|_, _| ok("")).await, app(|_, _| bad(503, "")).await);
     let hosts = sshd.hosts();
@@ -304,14 +302,14 @@ async fn a_connection_that_is_cut_while_a_request_is_pending_is_no_fault_of_the_
 #[tokio::test]
 async fn a_command_decides_for_what_is_no_http() {
     let sshd = Sshd::start("");
-    let run = |line: &str| Health { run: Some(line.into()), timeout_ms: 1000, ..health() };
+    let run = |line: &str| Health { run: Some(line.into()), timeout_ms: 4000, ..health() };
     assert_eq!(verdict!(sshd, 1, &run("true"), &[]), "healthy");
     assert_eq!(
         verdict!(sshd, 1, &run("echo queue is stuck; exit 3"), &[]),
         "`echo queue is stuck; exit 3` ended with status 3, seen from `box`:\n  queue is stuck"
     );
     let said = verdict!(sshd, 1, &run("echo waiting; sleep 60"), &[]);
-    assert_eq!(said, "`echo waiting; sleep 60` did not end within 1s, seen from `box`:\n  waiting");
+    assert_eq!(said, "`echo waiting; sleep 60` did not end within 4s, seen from `box`:\n  waiting");
 }
 
 #[tokio::test]

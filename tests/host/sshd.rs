@@ -1,6 +1,6 @@
 //! One real sshd on loopback, in a directory of its own, for one test.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bluegreen::edge::host::{Host, Hosts, SshSettings};
 
 /// How long anything may take that is polled for.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(60);
+/// A port that nobody listens on: too low for one that is given out as a free one.
+pub const DEAD: u16 = 1;
 
 /// A running sshd that ssh knows as `box`.
 pub struct Sshd {
@@ -83,10 +85,11 @@ impl Sshd {
         (hosts, host)
     }
 
+    /// Whether it comes to listen on its port: by its own word, for an answer there may be another's who was quicker.
     fn answers(&mut self) -> bool {
         let end = Instant::now() + BOUND;
         while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if std::fs::read_to_string(self.path("sshd.log")).is_ok_and(|log| log.contains("Server listening on ")) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -128,7 +131,7 @@ fn keygen(path: &Path) {
     assert!(status.success());
 }
 
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bluegreen::edge::host::{Host, HostError, KILL_GRACE, Run, Stdin, fan_out};
+use bluegreen::edge::host::{Host, HostError, Run, Stdin, fan_out};
 
-use crate::bounds::{STAYS, pids};
+use crate::bounds::{BEGUN, STAYS, assert_no_grace, pids};
 use crate::sshd::{BOUND, Sshd, runs, until};
 
 fn script(text: &'static str) -> Run {
@@ -114,17 +114,12 @@ async fn a_bound_ends_the_command_and_not_the_shell() {
     let sshd = talkative();
     let (hosts, host) = sshd.host();
     let file = sshd.path("pids");
-    let error = host.run(stay(&file).timeout(Duration::from_secs(1))).await.unwrap_err();
-    assert_eq!(error.to_string(), "`box`: `stay` did not end within 1s and was ended: begun");
+    let error = host.run(stay(&file).timeout(BEGUN)).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("`box`: `stay` did not end within {BEGUN:?} and was ended: begun"));
     assert_eq!(pids(&file).len(), 3);
     assert!(pids(&file).iter().all(|pid| !runs(pid)), "gone when the error is told");
     comes_back(&sshd, &host).await;
-    let start = Instant::now();
-    let error = host.run(script("sleep 60").timeout(Duration::from_millis(300))).await.unwrap_err();
-    assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
-    // Not after the grace, which is for those that do not obey.
-    assert!(start.elapsed() < Duration::from_millis(300) + KILL_GRACE, "{:?}", start.elapsed());
-    comes_back(&sshd, &host).await;
+    assert_no_grace(&host, |bound| script("sleep 60").timeout(bound), async || comes_back(&sshd, &host).await).await;
     hosts.close().await;
 }
 
@@ -191,7 +186,7 @@ async fn it_works_with_bash_too() {
     let run = Run::new("cat", ["cat"]).stdin(Stdin::Bytes(b"$x\n'y'\n".to_vec())).standing();
     assert_eq!(host.run_ok(run).await.unwrap().stdout, b"$x\n'y'\n");
     let file = sshd.path("pids");
-    let error = host.run(stay(&file).timeout(Duration::from_secs(1))).await.unwrap_err();
+    let error = host.run(stay(&file).timeout(BEGUN)).await.unwrap_err();
     assert!(matches!(error, HostError::TimedOut { ended: true, .. }), "{error:?}");
     assert!(pids(&file).iter().all(|pid| !runs(pid)));
     comes_back(&sshd, &host).await;

@@ -23,10 +23,8 @@ use crate::sshd::Sshd;
 
 /// What a child process of the tests is told by: which journal it holds.
 const HOLD: &str = "BG_TEST_HOLD";
-/// Long enough for a loaded machine not to lose it, short enough to wait for.
-pub const LEASE: Duration = Duration::from_secs(3);
-/// Where the lock goes with the process or its connection.
-const SOONER_THAN_A_LEASE: Duration = Duration::from_millis(2500);
+/// Where the lock goes with the process or its connection. A lease that nobody prolongs is longer.
+const SOONER_THAN_A_LEASE: Duration = Duration::from_secs(12);
 /// More than anything here takes.
 pub const SOON: Duration = Duration::from_secs(60);
 
@@ -36,7 +34,8 @@ pub struct Kind {
     pub dir: PathBuf,
     /// How soon somebody else has the lock after the death of who had it: the looks at the queue and a loaded machine are in it.
     pub forgets_the_dead: Duration,
-    /// What a child process opens it by: a directory, and for `ssh` the config; or where it is in etcd.
+    /// What a child process opens it by: a directory, and for `ssh` the config and the lease in seconds; or where it is in
+    /// etcd.
     pub location: String,
     _keep: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -55,13 +54,13 @@ pub fn file() -> Kind {
 
 /// A journal on a host.
 pub fn ssh() -> Kind {
-    ssh_on(Sshd::start(""))
+    ssh_on(Sshd::start(""), journal::LEASE)
 }
 
-/// The same on this one.
-pub fn ssh_on(sshd: Sshd) -> Kind {
+/// The same on this one, with this lease of whole seconds.
+pub fn ssh_on(sshd: Sshd, lease: Duration) -> Kind {
     let dir = sshd.path("var/journal");
-    let location = format!("{} {}", dir.display(), sshd.path("ssh_config").display());
+    let location = format!("{} {} {}", dir.display(), sshd.path("ssh_config").display(), lease.as_secs());
     Kind { dir, location, forgets_the_dead: SOONER_THAN_A_LEASE, _keep: vec![Box::new(sshd)] }
 }
 
@@ -86,17 +85,20 @@ pub fn ssh_store(dir: &Path, config: &Path) -> SshStore {
         connect_timeout: Duration::from_secs(5),
         ..SshSettings::default()
     };
-    SshStore::new("box", dir.to_str().unwrap(), settings).with_lease(LEASE)
+    SshStore::new("box", dir.to_str().unwrap(), settings)
 }
 
 /// The journal that a child process, or an inventory, knows by this.
 pub fn store_at(location: &str) -> Arc<dyn Store> {
-    match location.split_once(' ') {
-        None if location.starts_with("etcd:") => {
+    match location.split(' ').collect::<Vec<_>>()[..] {
+        [dir, config, lease] => {
+            let lease = Duration::from_secs(lease.parse().unwrap());
+            Arc::new(ssh_store(Path::new(dir), Path::new(config)).with_lease(lease))
+        }
+        _ if location.starts_with("etcd:") => {
             journal::store(&parse_location(location).unwrap(), Path::new("/"), SshSettings::default())
         }
-        None => Arc::new(FileStore::new(location.into())),
-        Some((dir, config)) => Arc::new(ssh_store(Path::new(dir), Path::new(config))),
+        _ => Arc::new(FileStore::new(location.into())),
     }
 }
 
