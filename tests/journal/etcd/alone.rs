@@ -1,7 +1,5 @@
 //! One member.
 
-use std::time::Instant;
-
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,8 +63,8 @@ async fn a_dead_command_loses_the_lock_with_its_lease_and_its_record_stays() {
     let etcd = Etcd::start(1).unwrap();
     let dead = holder(&etcd, "anna").await;
     let end = append(&dead, End::default(), numbers(0..1)).await.unwrap();
-    drop(dead);
     let died = Instant::now();
+    drop(dead);
     let next = store(&etcd);
     let patience = Patience { wait: Some(SOON), skip_superseded: false, ..Patience::default() };
     let mut told = Vec::new();
@@ -76,7 +74,8 @@ async fn a_dead_command_loses_the_lock_with_its_lease_and_its_record_stays() {
     };
     take_turn(next.as_ref(), &ticket("bob"), patience, &mut waiting).await.unwrap();
     let took = died.elapsed();
-    assert!((9..=20).contains(&took.as_secs()), "the lease ended after {took:?}");
+    // It was renewed some seconds before, at most.
+    assert!(took.as_secs() >= 9, "the lease ended after {took:?}");
     assert_eq!(told, ["anna"]);
     append(&next, end, numbers(1..2)).await.unwrap();
     assert_eq!(lines(&etcd).await, numbers(0..2));
@@ -113,19 +112,27 @@ async fn without_etcd_nothing_waits_for_long_and_everybody_is_named() {
         } else {
             etcd.kill(0)
         }
-        let begun = Instant::now();
-        let looking = store(&etcd);
-        let error = looking.read().await.unwrap_err();
-        assert!(begun.elapsed() < Duration::from_secs(3), "{how}: {:?}", begun.elapsed());
-        let text = error.to_string();
-        assert!(text.contains("could not be read") && text.contains(&etcd.endpoints()[0]), "{how}: {text}");
-        let error = looking.enter(&ticket("bob")).await.unwrap_err();
-        assert_eq!(error.hint(), "bring etcd's members back, or the way to them: more than half must answer", "{how}");
-        assert!(error.to_string().contains("could not be locked"), "{how}: {error}");
-        let error = first.append(end, "nobody's").await.unwrap_err();
-        // What hangs has got it, and may write it yet; who is not there has not.
-        let is_unknown = matches!(&error, StoreError::Unknown(_));
-        assert_eq!(is_unknown, how == "frozen", "{how}: {error}");
+        // All at once: nothing renews the lease of who appends, and its end would be told instead.
+        let reading = async {
+            let begun = Instant::now();
+            let error = store(&etcd).read().await.unwrap_err();
+            assert!(begun.elapsed() < SOONER_THAN_A_CHANGE, "{how}: {:?}", begun.elapsed());
+            let text = error.to_string();
+            assert!(text.contains("could not be read") && text.contains(&etcd.endpoints()[0]), "{how}: {text}");
+        };
+        let entering = async {
+            let error = store(&etcd).enter(&ticket("bob")).await.unwrap_err();
+            let hint = "bring etcd's members back, or the way to them: more than half must answer";
+            assert_eq!(error.hint(), hint, "{how}");
+            assert!(error.to_string().contains("could not be locked"), "{how}: {error}");
+        };
+        let appending = async {
+            let error = first.append(end, "nobody's").await.unwrap_err();
+            // What hangs has got it, and may write it yet; who is not there has not.
+            let is_unknown = matches!(&error, StoreError::Unknown(_));
+            assert_eq!(is_unknown, how == "frozen", "{how}: {error}");
+        };
+        tokio::join!(appending, reading, entering);
         etcd.thaw(0);
     }
     // Killed while it was asked to: the connection was refused, or ended with the request in it.

@@ -4,7 +4,10 @@ mod alone;
 mod members;
 mod secured;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bg_playground::Etcd;
 use bluegreen::edge::journal::{End, EtcdStore, Patience, Store, StoreError, Waiting, take_turn};
@@ -16,6 +19,9 @@ use bluegreen_core::{
 
 /// More than anything takes that does not wait for a lease.
 pub const SOON: Duration = Duration::from_secs(30);
+
+/// A look is not waited for so long as a change, which takes ten seconds to be given up.
+const SOONER_THAN_A_CHANGE: Duration = Duration::from_secs(9);
 
 fn by(user: &str) -> By {
     By { user: user.to_owned(), host: "desk".to_owned(), pid: 7 }
@@ -59,9 +65,15 @@ async fn append(
     Ok(end)
 }
 
-/// What the journal holds.
+/// What the journal holds. A look is given up soon, as that of `bg status` is: sooner than another leader may be elected.
 async fn lines(etcd: &Etcd) -> Vec<String> {
-    let bytes = store(etcd).read().await.unwrap();
+    let begun = Instant::now();
+    let bytes = loop {
+        match store(etcd).read().await {
+            Ok(bytes) => break bytes,
+            Err(error) => assert!(begun.elapsed() < SOON, "{error}"),
+        }
+    };
     String::from_utf8(bytes).unwrap().lines().map(ToOwned::to_owned).collect()
 }
 
