@@ -83,7 +83,7 @@ fn an_application_misbehaves_as_its_release_says() {
         .unwrap();
     assert_eq!(pg.ask("web1", "/").unwrap().release(), "v1");
     let stubborn = pg.app_pid("web1").unwrap();
-    pg.start_app("web1", "v5", &Behaviour { dies_after_ms: Some(300), ..good }).unwrap();
+    pg.start_app("web1", "v5", &Behaviour { dies_after_ms: Some(3_000), ..good }).unwrap();
     assert!(!process::is_running(stubborn), "the restart kills what ignores SIGTERM");
     let place = pg.place("web1").listen;
     until(Duration::from_secs(10), "the death", || (!listens(place)).then_some(())).unwrap();
@@ -96,34 +96,32 @@ fn an_idle_connection_is_closed_after_five_seconds_without_a_word() {
     let pg = Playground::options().small().start().unwrap();
     pg.start_app("web1", "v1", &Behaviour::default()).unwrap();
     let mut stream = std::net::TcpStream::connect(pg.place("web1").listen).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let began = Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut all = String::new();
     stream.read_to_string(&mut all).unwrap();
     assert_eq!(all.matches("HTTP/1.1").count(), 1, "{all}");
-    assert!((4500..9000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!((4500..30_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
 
 #[test]
 fn requests_under_way_finish_when_the_application_is_told_to_stop() {
+    use std::io::{Read, Write};
     let pg = Playground::options().small().start().unwrap();
     pg.start_app("web1", "v1", &Behaviour::default()).unwrap();
-    std::thread::scope(|scope| {
-        let slow = scope.spawn(|| pg.ask("web1", "/slow?ms=700").unwrap());
-        let peer = pg.place("web1").listen;
-        let needle = hex(pg.host("web1").address, peer.port());
-        until(Duration::from_secs(5), "the slow request", || {
-            let table = fs::read_to_string("/proc/net/tcp").unwrap();
-            table
-                .lines()
-                .any(|line| line.contains(&needle) && line.split_whitespace().nth(3) == Some("01"))
-                .then_some(())
-        })
+    let mut slow = std::net::TcpStream::connect(pg.place("web1").listen).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    slow.write_all(b"POST /slow?ms=700 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
         .unwrap();
-        pg.stop_app("web1").unwrap();
-        assert_eq!(slow.join().unwrap().status, 200);
-    });
+    // Only from here on it is under way: before, it may wait in the kernel for a listener that is closed.
+    let mut begun = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    slow.read_exact(&mut begun).unwrap();
+    slow.write_all(b"x").unwrap();
+    pg.stop_app("web1").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"received\":1"), "{answer}");
     assert!(pg.ask("web1", "/").is_err());
 }
 

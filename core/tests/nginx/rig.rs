@@ -32,10 +32,11 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A loopback port that nobody listens on, below the range that connections are given theirs from.
+/// A loopback port that nobody listens on, below the range that connections are given theirs from, and below the ports that
+/// playgrounds take.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 20_000 + u16::try_from(std::process::id() % 250).unwrap() * 40;
+    let base = 10_000 + u16::try_from(std::process::id() % 50).unwrap() * 40;
     loop {
         let port = base + NEXT.fetch_add(1, Ordering::Relaxed);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
