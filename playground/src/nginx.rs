@@ -17,7 +17,7 @@ use crate::programs::Programs;
 use crate::wait::{listens, until};
 
 /// nginx starts, reloads and ends within tenths of a second.
-const BOUND: Duration = Duration::from_secs(15);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// The nginx of one balancer.
 #[derive(Debug)]

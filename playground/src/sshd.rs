@@ -16,7 +16,7 @@ use crate::programs::{PATH, Programs};
 use crate::wait::{listens, until};
 
 /// sshd starts in a tenth of a second; ten at once on two busy cores take longer.
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(60);
 
 /// What every ssh session of a host reads first, where it exists; the only way to give one an environment of its own.
 pub(crate) fn profile(host: &Host) -> PathBuf {

@@ -19,7 +19,7 @@ const STOP: Duration = Duration::from_secs(5);
 /// How long a killed process takes to disappear.
 const KILLED: Duration = Duration::from_secs(5);
 /// How long the new application may take until it listens.
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(60);
 
 /// What is to be restarted.
 #[derive(Debug, Clone)]
