@@ -243,6 +243,22 @@ pub fn killed_at(command: &Command, append: usize) -> Ran {
     ran
 }
 
+/// From now on healthy is what this file stands for no more: as long as it exists, every question for the health of a server
+/// of pool `web` waits, and the command stays in the step that asks.
+pub fn hold_health(site: &Playground) -> PathBuf {
+    let hold = site.dir().join("hold-health");
+    fs::write(&hold, "").unwrap();
+    let run = format!("run = \"while [ -e {} ]; do sleep 0.02; done\"", hold.display());
+    site.edit_inventory(|text| {
+        let (before, table) = text.split_once("[pools.web.health]\n").unwrap();
+        let after = table.find("\n[").map_or("", |at| &table[at..]);
+        let times = "interval = \"50ms\"\ntimeout = \"60s\"\nwithin = \"120s\"\nsuccesses = 1";
+        format!("{before}[pools.web.health]\n{run}\n{times}\n{after}")
+    })
+    .unwrap();
+    hold
+}
+
 /// Lets every restart wait as long as the file that is returned exists.
 pub fn hold_restarts(site: &Playground) -> PathBuf {
     let hold = site.dir().join("hold");

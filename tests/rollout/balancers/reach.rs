@@ -1,35 +1,27 @@
 //! A balancer that cannot be reached, or whose nginx is dead: before a shift, between its two phases, on the way back.
 
-use std::{fs::File, process::Command};
+use std::{fs::File, process::Command, time::Instant};
 
-use bg_playground::{Behaviour, Running};
+use bg_playground::Running;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::json;
 
 use super::*;
-use crate::desk::{journal, journal_file};
+use crate::desk::{hold_health, journal, journal_file};
 
-/// v2's health takes so long to answer: meanwhile the trees are prepared and nothing is committed.
-const SLOW_HEALTH_MS: u64 = 1_500;
+/// Long enough for what a script that has ended said to arrive.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// Staged, with health asked on the servers themselves, and slow: a test can step between the two phases of a shift.
-fn staged_slowly() -> Playground {
-    let options = two_balancers().each_pool(|pool| pool.health("from", "\"host\"").health("timeout", "\"5s\""));
-    let site = set_up(options);
-    let slow = Behaviour { answers_after_ms: SLOW_HEALTH_MS, ..Behaviour::default() };
-    site.artifact("web", "v2", &slow).unwrap();
-    run(&site, "deploy --release v2").expect(0);
-    site
-}
-
-/// Waits until no script runs on a host, twice in a row: its answer is with whoever asked.
+/// Waits until no script has run on a host for a while: its answer is with whoever asked.
 fn wait_answered(site: &mut Playground, host: &str) {
-    let mut quiet = 0;
+    let mut since = Instant::now();
     let mut answered = || {
         // What stays is the shell of the connection itself.
         let runs = site.sessions(host).unwrap().iter().filter(|process| process.name == "sh").count() > 1;
-        quiet = if runs { 0 } else { quiet + 1 };
-        (quiet == 2).then_some(())
+        if runs {
+            since = Instant::now();
+        }
+        (since.elapsed() >= QUIET).then_some(())
     };
     until(SEEN, "the answer", &mut answered).unwrap();
 }
@@ -69,12 +61,15 @@ fn a_balancer_that_is_down_before_a_shift_stops_it_and_nothing_changes() {
 
 #[test]
 fn a_balancer_that_dies_between_the_phases_leaves_the_flip_open_until_it_is_back() {
-    let mut site = staged_slowly();
+    let mut site = staged(two_balancers());
     let processes = pids(&site);
+    // While health is asked the trees are prepared, and nothing is committed: between the two phases of the shift.
+    let hold = hold_health(&site);
     let flip = site.start_bg(["flip"]).unwrap();
     wait_prepared(site.balancer("lb2"));
     wait_answered(&mut site, "lb2");
     site.stop_sshd("lb2").unwrap();
+    fs::remove_file(hold).unwrap();
     let ran = finish(flip);
     ran.expect(5);
     let before = "what it had before (all traffic on blue)";
@@ -138,12 +133,14 @@ fn undo_failed_is_explained(site: &Playground) -> String {
 
 #[test]
 fn a_balancer_that_dies_while_it_commits_is_put_back_late_and_abort_ends_it_too() {
-    let mut site = staged_slowly();
+    let mut site = staged(two_balancers());
+    let hold = hold_health(&site);
     let lock = File::create(site.balancer("lb2").bg_dir.join("live/.lock")).unwrap();
     let flip = site.start_bg(["flip"]).unwrap();
     let prepared = wait_prepared(site.balancer("lb2"));
     // Its commit waits for this lock while the other balancer is switched.
     let held = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    fs::remove_file(hold).unwrap();
     let switched = || fs::canonicalize(site.balancer("lb1").bg_dir.join("live/current")).unwrap();
     let name = prepared.file_name().unwrap().to_owned();
     until(SEEN, "lb1's switch", || (switched().file_name() == Some(&name)).then_some(())).unwrap();
@@ -163,10 +160,12 @@ fn a_balancer_that_dies_while_it_commits_is_put_back_late_and_abort_ends_it_too(
 
 #[test]
 fn a_generation_that_was_changed_between_the_phases_is_not_committed_and_all_are_put_back() {
-    let site = staged_slowly();
+    let site = staged(two_balancers());
+    let hold = hold_health(&site);
     let flip = site.start_bg(["flip"]).unwrap();
     let prepared = wait_prepared(site.balancer("lb2"));
     fs::write(prepared.join("green/all/extra"), "").unwrap();
+    fs::remove_file(hold).unwrap();
     let ran = finish(flip);
     ran.expect(1);
     assert_says(&ran, &["`lb2`", "is not what was prepared", "Every balancer was put back", "staged"]);
