@@ -1,12 +1,20 @@
 //! The dead man's switch: traffic that goes back by itself unless it is confirmed, with and without its operator.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs::{self, File},
+    path::PathBuf,
+};
 
 use bg_playground::{Playground, until};
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::signal::{Signal, kill},
+};
 use serde_json::json;
 
-use crate::desk::{SOON, bg, events, journal, status, two_balancers};
+use crate::desk::{SOON, begins, bg, events, hold_health, journal, start_until, status, two_balancers};
 
 const LB: [&str; 2] = ["lb1", "lb2"];
 
@@ -27,6 +35,13 @@ fn revert_dir(site: &Playground, host: &str) -> PathBuf {
 fn order(site: &Playground, host: &str) -> Option<PathBuf> {
     let files = fs::read_dir(revert_dir(site, host)).into_iter().flatten().flatten().map(|entry| entry.path());
     files.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().is_ok())
+}
+
+/// The generations that stand on a balancer.
+fn generations(site: &Playground, host: &str) -> BTreeSet<OsString> {
+    let all =
+        fs::read_dir(site.balancer(host).bg_dir.join("live/gen")).unwrap().flatten().map(|entry| entry.file_name());
+    all.filter(|name| !name.to_string_lossy().starts_with('.')).collect()
 }
 
 /// The balancer's time is up now: what it counts on its clock is rewritten, and its timer looks every two seconds.
@@ -82,7 +97,7 @@ fn nothing_armed(site: &Playground) {
 fn a_flip_whose_operator_is_gone_goes_back_on_time_without_a_failed_request() {
     let site = staged();
     let load = site.load().rate(200).slow(0, 100).start().unwrap();
-    let flip = site.start_bg(["flip", "--revert-after", "12s"]).unwrap();
+    let flip = site.start_bg(["flip", "--revert-after", "20s"]).unwrap();
     until(SOON, "the switch", || (halves(&site) == ["green", "green"]).then_some(())).unwrap();
     // Killed right after the commit, or just done.
     flip.signal(Signal::SIGKILL);
@@ -115,8 +130,9 @@ fn what_is_confirmed_stays_and_what_is_overtaken_does_not_go_back() {
         assert!(ran.stderr.contains(&format!("`{host}` goes back by itself at ")), "{ran}");
     }
     assert!(ran.stdout.contains("unless it is confirmed") && ran.stderr.contains("a detached process"), "{ran}");
-    let first: Vec<i32> = LB.iter().flat_map(|host| timers(&site, host)).collect();
-    assert_eq!(first.len(), 2, "one each");
+    // What a timer starts for a moment is not there again and again.
+    let each = || LB.iter().flat_map(|host| timers(&site, host)).collect::<Vec<i32>>();
+    let first = until(SOON, "one timer each", || Some(each()).filter(|pids| pids.len() == 2)).unwrap();
     // Overtaken by a later canary, armed again: only that one counts, and it leads to the first.
     bg(&site, "canary all=50% --revert-after 1h", 0);
     let gone = || LB.iter().flat_map(|host| timers(&site, host)).all(|pid| !first.contains(&pid));
@@ -207,7 +223,8 @@ fn a_balancer_that_lost_its_timer_says_so_and_is_taken_along() {
     bg(&site, "flip --revert-after 1h", 0);
     // What a reboot does where nothing survives it.
     for pid in timers(&site, "lb2") {
-        kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        // What it had started for a moment may be gone already.
+        let _gone = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
     }
     until(SOON, "the end of the timer", || (states(&site) == ["armed", "timer gone"]).then_some(())).unwrap();
     expire(&site, "lb1");
@@ -238,8 +255,16 @@ fn a_shift_that_is_not_made_leaves_nothing_armed() {
     fs::remove_file(&blocked).unwrap();
     nothing_armed(&site);
     // Committed on one, and put back: nginx of the other does not confirm it.
-    let flip = crate::desk::start_until(&site, "flip --revert-after 1h", 1);
+    let (hold, known, before) = (hold_health(&site), journal(&site).len(), generations(&site, "lb1"));
+    let mut flip = start_until(&site, "flip --revert-after 1h", 0);
+    until(SOON, "the preparing", || (generations(&site, "lb1") != before).then_some(())).unwrap();
+    // It is prepared there; nothing is armed or committed there before lb2's nginx is dead.
+    let lock = File::create(site.balancer("lb1").bg_dir.join("live/.lock")).unwrap();
+    let held = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    fs::remove_file(hold).unwrap();
+    assert!(begins(&site, &mut flip, known, 1), "it arms");
     site.kill_nginx("lb2").unwrap();
+    drop(held);
     let ran = flip.wait(SOON).unwrap();
     assert!(!ran.ok(), "{ran}");
     site.start_nginx("lb2").unwrap();
