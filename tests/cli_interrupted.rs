@@ -23,25 +23,34 @@ fn status(site: &Playground) -> Result<Value> {
 
 #[test]
 fn ctrl_c_finishes_the_step_and_leaves_the_command_open_for_resume() -> Result<()> {
-    // The check takes four seconds: time to look in, and to interrupt it.
-    let slow = |pool: bg_playground::Pool| pool.health("successes", "5").health("interval", "\"1s\"");
-    let mut site = Playground::options().small().each_pool(slow).start()?;
+    let mut site = Playground::options().small().start()?;
     site.setup("one")?.expect(0);
     site.release("two")?;
-    let deploy = site.start_bg(["deploy", "--release", "two", "--canary", "mobile=10%"])?;
+    // The restart takes as long as this file exists: time to look in, and to interrupt it.
+    let hold = site.dir().join("hold");
+    std::fs::write(&hold, "").unwrap();
+    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
+    site.edit_inventory(|text| text.replace("restart = \"", &wait))?;
+    let mut deploy = site.bg_command(["deploy", "--release", "two", "--canary", "mobile=10%"])?;
+    deploy.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut deploy = deploy.spawn().unwrap();
     let busy = until(SOON, "the deploy", || {
         let seen = status(&site).ok()?;
         (seen["stage"] == "isolated" && !seen["under_way"].is_null()).then_some(seen)
-    })?;
+    })
+    .unwrap();
     assert!(busy["under_way"].as_str().unwrap().contains("deploy"), "{busy}");
     assert_eq!(busy["next"], json!([]), "{busy}");
-    let second = site.bg(["abort"])?;
+    let second = site.bg(["abort"]).unwrap();
     assert!(second.expect(3).stderr.contains("another bg is under way"), "{second}");
 
-    deploy.signal(Signal::SIGINT);
-    let ran = deploy.wait(SOON)?;
-    assert!(ran.expect(130).stderr.contains("stopping after the step under way"), "{ran}");
-    assert!(ran.stderr.contains("`bg resume` finishes it"), "{ran}");
+    kill(Pid::from_raw(i32::try_from(deploy.id()).unwrap()), Signal::SIGINT).unwrap();
+    let mut said = BufReader::new(deploy.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    assert!(said.any(|line| line.contains("stopping after the step under way")));
+    std::fs::remove_file(hold).unwrap();
+    let said = said.collect::<Vec<_>>().join("\n");
+    assert_eq!(deploy.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("`bg resume` finishes it"), "{said}");
     let open = status(&site)?;
     assert_eq!(open["interrupted"]["command"], "deploy", "{open}");
     assert_eq!(open["interrupted"]["next"], json!(["resume", "abort"]), "{open}");

@@ -1,8 +1,14 @@
 //! Several operators, and what becomes of the journal between them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::Stdio,
+};
 
-use bg_playground::{Playground, Ran};
+use bg_playground::{Playground, Ran, until};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -349,13 +355,21 @@ fn asked_to_stop_it_finishes_the_step_whatever_the_signal() {
     let hold = hold_restarts(&site);
     for (signal, way_on) in [(Signal::SIGHUP, "abort"), (Signal::SIGINT, "abort"), (Signal::SIGTERM, "resume")] {
         fs::write(&hold, "").unwrap();
-        let deploy = start_until(&site, "deploy --release v2", 4);
+        let known = journal(&site).len();
+        let mut deploy = site.bg_command(["deploy", "--release", "v2"]).unwrap();
+        deploy.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut deploy = deploy.process_group(0).spawn().unwrap();
+        let restarts = || journal(&site)[known..].contains("\"event\":\"step_started\",\"step\":4,");
+        until(SOON, "the restart", || restarts().then_some(())).unwrap();
         // As a terminal does it: to everything that the command has started too.
-        killpg(Pid::from_raw(deploy.pid()), signal).unwrap();
+        killpg(Pid::from_raw(i32::try_from(deploy.id()).unwrap()), signal).unwrap();
+        let mut said = BufReader::new(deploy.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(said.any(|line| line.contains("stopping after the step under way")));
         fs::remove_file(&hold).unwrap();
-        let ran = deploy.wait(SOON).unwrap();
-        assert!(ran.expect(130).stderr.contains("before the step `check green on v"), "{ran}");
-        assert!(ran.stderr.contains("the site is isolated") && ran.stderr.contains("`bg resume`"), "{ran}");
+        let said = said.collect::<Vec<_>>().join("\n");
+        assert_eq!(deploy.wait().unwrap().code(), Some(130), "{said}");
+        assert!(said.contains("before the step `check green on v"), "{said}");
+        assert!(said.contains("the site is isolated") && said.contains("`bg resume`"), "{said}");
         bg(&site, way_on, 0);
     }
     assert_eq!(status(&site)["stage"], "staged");
