@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bg_playground::{Playground, Ran, Running};
+use bg_playground::{Playground, Ran, Running, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -25,6 +25,10 @@ fn deploying(releases: &[&str]) -> (Playground, std::path::PathBuf, Running) {
     }
     let hold = hold_restarts(&site);
     let deploy = start_until(&site, "deploy --release v2", 4);
+    // From the switch of the link on nothing changes on the hosts before the file is gone.
+    let current = site.place("web2").root.join("current");
+    let is_switched = || fs::read_link(&current).is_ok_and(|target| target.ends_with("v2"));
+    until(SOON, "the restart", || is_switched().then_some(())).unwrap();
     (site, hold, deploy)
 }
 
@@ -171,9 +175,9 @@ fn the_death_of_the_holder_lets_the_next_go_on_and_a_lost_lock_stops_before_the_
     says(flip.expect(3), &["`deploy` was interrupted at the step `activate v2 on green`"]);
 
     // The lease is over while the resumed step is under way.
-    let until = std::time::Instant::now() + SOON;
+    let deadline = std::time::Instant::now() + SOON;
     while replayed(&site).unwrap().open.unwrap().step.unwrap().by.pid != resume.pid() as u32 {
-        assert!(std::time::Instant::now() < until);
+        assert!(std::time::Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
     for ticket in fs::read_dir(site.dir().join(".bg/shop/queue")).unwrap().flatten() {
