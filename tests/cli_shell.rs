@@ -7,11 +7,11 @@ mod terminal;
 use std::{
     fs,
     io::Write,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use bg_playground::write_program;
 use terminal::Terminal;
 
 const BLUEGREEN: &str = env!("CARGO_BIN_EXE_bluegreen");
@@ -33,12 +33,8 @@ fn session(shell: &str, options: &str, script: &str) -> Option<String> {
     let program = found(shell)?;
     let dir = tempfile::tempdir().unwrap();
     let stand_in = dir.path().join("bluegreen");
-    fs::write(
-        &stand_in,
-        "#!/bin/sh\nprintf 'program as %s:' \"${BLUEGREEN_CALLED-}\"\nprintf ' [%s]' \"$@\"\necho\nexit 3\n",
-    )
-    .unwrap();
-    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = "#!/bin/sh\nprintf 'program as %s:' \"${BLUEGREEN_CALLED-}\"\nprintf ' [%s]' \"$@\"\necho\nexit 3\n";
+    write_program(&stand_in, text).unwrap();
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", dir.path().display());
     let printed = Command::new(BLUEGREEN).args(["shell", shell]).env("PATH", &path).output().unwrap();
     assert!(printed.status.success());
@@ -104,8 +100,7 @@ fn typed(shell: &str, options: &str, start: &str) {
         "#!/bin/sh\n[ \"$1\" != __complete ] || exec '{BLUEGREEN}' \"$@\"\nprintf 'program as %s:' \"${{BLUEGREEN_CALLED-}}\"\n\
          printf ' [%s]' \"$@\"\necho\n"
     );
-    fs::write(&stand_in, script).unwrap();
-    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&stand_in, &script).unwrap();
     fs::write(dir.path().join("job"), JOB).unwrap();
     // What a share is not completed to.
     fs::write(dir.path().join("xylophone"), "").unwrap();

@@ -50,7 +50,7 @@ pub use layout::{Balancer, Half, Host, Place, SITE};
 pub use options::{Options, Pool};
 pub use pane::Pane;
 pub use playground::{Playground, skipped_unless_root};
-pub use programs::app_binary;
+pub use programs::{app_binary, write_program};
 pub use run::{Ran, Running};
 pub use wait::{listens, until};
 pub use walk::{WALK, for_walk};

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,6 +65,23 @@ fn version(nginx: &Path) -> (u32, u32, u32) {
         [major, minor, patch] => (major, minor, patch),
         _ => (0, 0, 0),
     }
+}
+
+/// Writes a program, which can be run as soon as this returns. A process of its own writes it: a file that this process has
+/// open is open in each child, too, that another thread begins meanwhile, until that child runs what it is begun for; and the
+/// kernel runs no program that somebody may write to (`Text file busy`).
+pub fn write_program(path: &Path, text: &str) -> Result<()> {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().naming("cannot run", "/bin/sh")?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(text.as_bytes()).naming("cannot write", path)?;
+    }
+    let status = child.wait().naming("cannot write", path)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed { command: format!("cat >{}", path.display()), status: status.to_string(), said: String::new() })
 }
 
 /// The playground's own binary: this program itself, or what cargo built beside the test that runs.

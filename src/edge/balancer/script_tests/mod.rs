@@ -10,6 +10,8 @@ mod faults;
 mod live;
 mod revert;
 
+use bg_playground::write_program;
+
 use super::script::{self, Answer, Script};
 
 const OURS: &str = "j-ours";
@@ -198,9 +200,7 @@ impl Site {
 
     /// Has a command find this program before the real one.
     fn stand_in(&self, command: &mut Command, name: &str, text: &str) {
-        let path = self.temp.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        chmod(&path, 0o755);
+        write_program(&self.temp.path().join(name), text).unwrap();
         let others = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{others}", self.temp.path().display()));
     }

@@ -52,8 +52,7 @@ impl Site {
         let absent = ["systemd-run", "loginctl", "busctl", "at", "atrm", "atq"];
         for name in absent {
             let text = own.iter().find(|(own, _)| *own == name).map_or("exit 127", |(_, text)| text);
-            std::fs::write(dir.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
-            chmod(&dir.join(name), 0o755);
+            write_program(&dir.join(name), &format!("#!/bin/sh\n{text}\n")).unwrap();
         }
         format!("{}:{}", dir.display(), std::env::var("PATH").unwrap())
     }
@@ -93,7 +92,8 @@ impl Site {
         let found = Command::new("pgrep").args(["-f", &script]).output().unwrap();
         for pid in String::from_utf8(found.stdout).unwrap().split_whitespace() {
             let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
-            nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+            // What it began for a moment has its arguments, too, and may be gone by now.
+            let _gone = nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL);
         }
         until("the end of the timer", || self.look().get("armed").is_some_and(|armed| armed.ends_with(" none")));
     }

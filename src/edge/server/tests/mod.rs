@@ -8,13 +8,13 @@ mod sockets;
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use bg_playground::write_program;
 use bluegreen_core::inventory::{Inventory, Words, parse};
 use bluegreen_core::release::{Content, Release, Version};
 use tempfile::TempDir;
@@ -90,9 +90,7 @@ impl Bench {
 
     /// A program that is found before the real one.
     fn shim(&self, name: &str, script: &str) {
-        let path = self.home.path().join("bin").join(name);
-        fs::write(&path, format!("#!/bin/dash\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&self.home.path().join("bin").join(name), &format!("#!/bin/dash\n{script}\n")).unwrap();
     }
 
     fn start(&self, script: Script, values: Vec<String>) -> Child {
