@@ -60,7 +60,9 @@ fn a_way_back_goes_past_a_silent_balancer_and_a_short_silence_is_survived() {
     bg(&site, "resume", 0);
     assert_eq!((stage(&site), halves(&site)), (("staged".to_owned(), false), ["blue".into(), "blue".into()]));
 
-    // Healed before it counts as dead: TCP sends again what was lost, and the flip is done.
+    // Healed before it counts as dead: TCP sends again what was lost, and the flip is done. It is given more than a busy
+    // machine takes to heal it.
+    site.edit_inventory(|text| text.replace("connect_timeout = \"2s\"", "connect_timeout = \"20s\"")).unwrap();
     let mut held = Phase::Committing.enter(&site, "flip");
     site.cut("lb2", Cut::Desk).unwrap();
     held.let_go();
