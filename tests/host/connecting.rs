@@ -138,8 +138,8 @@ async fn hosts_that_hang_hold_up_no_other_for_long_where_nobody_has_patience() {
     let sshd = Sshd::start("");
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     sshd.configure(&format!("Host silent*\n HostName 127.0.0.1\n Port {}", silent.local_addr().unwrap().port()));
-    // More of them than are opened at once, and the good one last.
-    let names: Vec<String> = (0..10).map(|number| format!("silent{number}")).collect();
+    // More of them than the twenty that are opened at once, and the good one last.
+    let names: Vec<String> = (0..24).map(|number| format!("silent{number}")).collect();
     let settings = SshSettings { connect_timeout: PATIENCE, ..sshd.settings() };
     let hosts = Hosts::impatient(settings, Duration::from_millis(200));
     let good = hosts.get("box");
