@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bg_playground::{Options, Playground, Pool, Ran, Running};
+use bg_playground::{Options, Playground, Pool, Ran, Running, until};
 use bluegreen::edge::journal::{EtcdStore, FileStore, Store, read};
 use bluegreen_core::inventory::{JournalLocation, parse_location};
 use bluegreen_core::lock::Hold;
@@ -83,7 +83,8 @@ pub fn journal_file(site: &Playground) -> PathBuf {
     shared.map_or_else(|| site.dir().join(".bg/shop"), PathBuf::from).join("journal.jsonl")
 }
 
-/// The journal as it is; empty when there is none, or when it cannot be read.
+/// The journal as it is; empty when there is none, or when a file of it cannot be read. One in etcd is asked for until its
+/// members have a leader.
 pub fn journal(site: &Playground) -> String {
     let inventory = fs::read_to_string(site.inventory_file()).unwrap();
     let location = inventory.lines().find_map(|line| line.strip_prefix("journal = \"")?.strip_suffix('"')).unwrap();
@@ -92,8 +93,8 @@ pub fn journal(site: &Playground) -> String {
     };
     let store = EtcdStore::new(&etcd, site.dir());
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let read = thread::scope(|scope| scope.spawn(|| runtime().block_on(store.read())).join().unwrap());
-    String::from_utf8(read.unwrap_or_default()).unwrap()
+    let read = || thread::scope(|scope| scope.spawn(|| runtime().block_on(store.read())).join().unwrap()).ok();
+    String::from_utf8(until(SOON, "the journal in etcd", read).unwrap()).unwrap()
 }
 
 /// What replaying the journal gives; `None` while it cannot be read.
@@ -116,9 +117,9 @@ pub fn queue(site: &Playground) -> (Vec<String>, Option<Hold>) {
 /// Starts `bg WORDS`, which waits, and waits until it is the last in the queue, as the number `place` (from 0).
 pub fn start_waiting(site: &Playground, words: &str, place: usize) -> Running {
     let mut running = site.start_bg(words.split_whitespace()).unwrap();
-    let until = Instant::now() + SOON;
+    let deadline = Instant::now() + SOON;
     while queue(site).0.len() <= place {
-        if running.has_ended() || Instant::now() > until {
+        if running.has_ended() || Instant::now() > deadline {
             panic!("it never waited: {}", running.wait(SOON).unwrap());
         }
         thread::sleep(Duration::from_millis(5));
@@ -178,7 +179,7 @@ fn gather(path: &Path, found: &mut World) {
 #[track_caller]
 pub fn begins(site: &Playground, running: &mut Running, known: usize, index: usize) -> bool {
     let wanted = format!("\"event\":\"step_started\",\"step\":{index},");
-    let until = Instant::now() + SOON;
+    let deadline = Instant::now() + SOON;
     loop {
         let has_ended = running.has_ended();
         if journal(site).get(known..).is_some_and(|new| new.contains(&wanted)) {
@@ -187,7 +188,7 @@ pub fn begins(site: &Playground, running: &mut Running, known: usize, index: usi
         if has_ended {
             return false;
         }
-        assert!(Instant::now() < until, "step {index} never began");
+        assert!(Instant::now() < deadline, "step {index} never began");
         // Short: what follows is to happen at the very beginning of the step.
         thread::sleep(Duration::from_micros(300));
     }

@@ -1,8 +1,8 @@
 //! A journal in etcd: members die in the middle of commands, commands die, and once all of etcd does.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
-use bg_playground::{Etcd, Playground};
+use bg_playground::{Etcd, Playground, until};
 use bluegreen_core::rollout::decode;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -18,6 +18,19 @@ fn in_etcd(etcd: &Etcd) -> Playground {
     site
 }
 
+/// What `status` says at a desk once it has read the journal: it waits for that two seconds only, and for whoever is elected
+/// in place of a dead leader it may take longer.
+#[track_caller]
+fn status_at(site: &Playground, desk: &Path) -> Value {
+    let read = || {
+        let out = site.bg_command(["status", "--json"]).unwrap().current_dir(desk).output().unwrap();
+        let seen: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {out:?}"));
+        assert_eq!(out.status.success(), seen["journal"].is_null(), "{out:?}");
+        seen["journal"].is_null().then_some(seen)
+    };
+    until(SOON, "the journal in etcd", read).unwrap()
+}
+
 #[test]
 fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     let mut etcd = Etcd::start(3).unwrap();
@@ -26,7 +39,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     site.release("v2").unwrap();
     let other = Desk::new(&site);
     bg(&site, "deploy --release v2", 0);
-    assert_eq!(other.status()["stage"], "staged");
+    assert_eq!(status_at(&site, &other.dir)["stage"], "staged");
     // The one that leads, while the switch is under way: the others elect a new one.
     let flip = start_until(&site, "flip", 0);
     let leader = etcd.leader().unwrap();
@@ -37,7 +50,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     } else {
         ran.expect(0);
     }
-    let seen = other.status();
+    let seen = status_at(&site, &other.dir);
     assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!("flipped"), &Value::Null), "{seen:#}");
     etcd.restart(leader).unwrap();
 
@@ -51,7 +64,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     fs::remove_file(&hold).unwrap();
     restore.wait(SOON).unwrap().expect(0);
     etcd.restart(next).unwrap();
-    assert_eq!(other.status()["stage"], "balanced");
+    assert_eq!(status_at(&site, &other.dir)["stage"], "balanced");
 
     fs::write(&hold, "").unwrap();
     let deploy = start_until(&site, "deploy --release v1", 4);
@@ -61,7 +74,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     let said = other.bg("abort", 3);
     assert!(said.contains("`deploy` of v1 by"), "{said}");
     other.bg("abort --wait 60s", 0);
-    assert_eq!(status(&site)["stage"], "balanced");
+    assert_eq!(status_at(&site, site.dir())["stage"], "balanced");
     let all = journal(&site);
     let indexes: Vec<u64> = all.lines().map(|line| decode(line).unwrap().index).collect();
     assert_eq!(indexes, (0..indexes.len() as u64).collect::<Vec<_>>(), "none lost");
@@ -99,7 +112,7 @@ fn without_etcd_nothing_is_begun_and_what_was_open_is_finished_when_it_is_back()
 
     etcd.restart(0).unwrap();
     // The place of the command that ended without etcd is there until its lease is over.
-    let seen = status(&site);
+    let seen = status_at(&site, site.dir());
     assert!(seen["under_way"].as_str().is_some_and(|who| who.contains("`deploy`")), "{seen:#}");
     bg(&site, "resume --wait 60s", 0);
     assert_eq!(status(&site)["stage"], "staged");
