@@ -17,6 +17,8 @@ pub struct Behaviour {
     pub crashes: Option<String>,
     /// Listens only so long after its start.
     pub starts_after_ms: u64,
+    /// Does not listen while this file exists.
+    pub silent_while: Option<PathBuf>,
     /// `/healthz` answers 503, always.
     pub unhealthy: bool,
     /// `/healthz` answers 503 until so long after its start.

@@ -25,6 +25,8 @@ use crate::error::{Error, Naming, Result};
 
 /// An idle connection is closed after this, as Node does.
 const IDLE: Duration = Duration::from_secs(5);
+/// Pause between two looks at a file that keeps it from listening.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How long requests under way may take to finish after SIGTERM.
 const FINISH: Duration = Duration::from_secs(10);
 
@@ -81,6 +83,9 @@ async fn run(running: Arc<Running>) -> Result<()> {
     let behaviour = &running.app.behaviour;
     let mut terminate = signal(SignalKind::terminate()).naming("cannot listen for", "SIGTERM")?;
     tokio::time::sleep(Duration::from_millis(behaviour.starts_after_ms)).await;
+    while behaviour.silent_while.as_deref().is_some_and(Path::exists) {
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
     let address = running.serving.listen;
     let listener = TcpListener::bind(address).await.naming("cannot listen on", address.to_string())?;
     let (stop, stopping) = watch::channel(false);

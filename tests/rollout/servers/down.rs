@@ -1,8 +1,13 @@
 //! Hosts that are down before a command and during each of its steps, and hosts that are somebody else.
 
-use std::{fs, thread};
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::TcpStream,
+};
 
-use bg_playground::{Behaviour, Playground, request, until};
+use bg_playground::{Behaviour, Playground, until};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::{SEEN, bg, deploy, ended, release, says, serves, small, stage, started, status, wait_step};
 
@@ -77,26 +82,41 @@ pub fn restart_line(site: &Playground, host: &str, half: &str) -> String {
     format!("{} restart --root {root} --pool web --half {half} --port {port}", binary.display())
 }
 
+/// The lock under which everything on a server changes.
+fn lock(site: &Playground, host: &str) -> Flock<File> {
+    let lock = File::options().append(true).open(site.place(host).root.join(".bg/lock")).unwrap();
+    Flock::lock(lock, FlockArg::LockExclusive).unwrap()
+}
+
+/// Waits until a restart is under way: the old application is gone, and the new one, which does not listen yet, is known.
+fn wait_restarting(site: &Playground, host: &str, old: Option<i32>) {
+    let new = || site.app_pid(host).filter(|pid| Some(*pid) != old);
+    until(SEEN, "the new application", new).unwrap();
+}
+
 #[test]
 fn a_server_that_goes_down_during_a_step_leaves_blue_serving_and_both_ways_on() {
     let mut site = started(small());
-    // Each release keeps one step busy for as long as the test needs.
-    let slow_start = Behaviour { starts_after_ms: 3_000, ..Behaviour::default() };
+    // Each step goes on for as long as the test needs: placing takes the root's lock, and a restart ends with an application
+    // that listens.
+    let hold = site.dir().join("hold");
+    let silent = Behaviour { silent_while: Some(hold.clone()), ..Behaviour::default() };
     for (label, step, behaviour) in
-        [("v2", "place", Behaviour::default()), ("v3", "activate", slow_start.clone()), ("v4", "activate", slow_start)]
+        [("v2", "place", Behaviour::default()), ("v3", "activate", silent.clone()), ("v4", "activate", silent)]
     {
-        let path = site.artifact("web", label, &behaviour).unwrap();
-        if step == "place" {
-            fs::write(path.join("large"), noise(48 << 20)).unwrap();
-        }
+        release(&site, label, &behaviour);
+        fs::write(&hold, "").unwrap();
+        let lock = (step == "place").then(|| lock(&site, "web2"));
+        let old = site.app_pid("web2");
         let running = site.start_bg(["deploy", "--release", label]).unwrap();
         wait_step(&site, step);
         if step == "activate" {
-            // The restart itself is under way: the old application is gone.
-            until(SEEN, "the old application's end", || site.ask("web2", "/").err()).unwrap();
+            wait_restarting(&site, "web2", old);
         }
         site.stop_sshd("web2").unwrap();
         let said = ended(running, 4);
+        drop(lock);
+        fs::remove_file(&hold).unwrap();
         says(&said, &["`web2`", "Blue carries the site", "The site is isolated: all traffic on blue"]);
         says(&said, &["`bg deploy`", "`bg abort`"]);
         assert!(said.lines().any(|line| line.contains(&format!("] {step} v")) && line.contains("failed")), "{said}");
@@ -121,16 +141,20 @@ fn a_server_that_goes_down_during_a_step_leaves_blue_serving_and_both_ways_on() 
 fn a_server_that_is_lost_while_it_drains_or_is_checked_leaves_blue_serving() {
     let mut site = started(small());
     release(&site, "v2", &Behaviour::default());
-    // Whichever half it is on: a request that began on both holds the drain up.
-    let at = site.balancer("lb1").public;
-    let slow = thread::spawn(move || request(at, "GET", "/slow?ms=3000", &[], b"").unwrap().status);
+    // A request whose body is still to come. Whichever half it is on: one that began on both holds the drain up.
+    let mut slow = TcpStream::connect(site.balancer("lb1").public).unwrap();
+    slow.set_read_timeout(Some(SEEN)).unwrap();
+    slow.write_all(b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1\r\nConnection: close\r\n\r\n").unwrap();
     let in_flight = || site.probe("lb1", "/inflight?half=both").ok().filter(|it| it.header("x-inflight") != "PASSED");
     until(SEEN, "a request in flight", in_flight).unwrap();
     let running = site.start_bg(["deploy", "--release", "v2"]).unwrap();
     wait_step(&site, "drain");
     site.stop_sshd("web2").unwrap();
     says(&ended(running, 4), &["`web2`", "drain green failed", "The site is isolated: all traffic on blue"]);
-    assert_eq!(slow.join().unwrap(), 200, "what was under way on it is answered");
+    slow.write_all(b"x").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "what was under way on it is answered: {answer}");
     serves(&site, "blue", "v1");
     site.start_sshd("web2").unwrap();
     let before = site.app_pid("web2");
@@ -154,14 +178,18 @@ fn a_server_that_is_lost_while_it_drains_or_is_checked_leaves_blue_serving() {
 #[test]
 fn a_server_that_goes_down_while_blue_is_upgraded_leaves_everything_on_green() {
     let mut site = started(small());
-    deploy(&site, "v2", &Behaviour { starts_after_ms: 1_500, ..Behaviour::default() }, 0);
+    let hold = site.dir().join("hold");
+    deploy(&site, "v2", &Behaviour { silent_while: Some(hold.clone()), ..Behaviour::default() }, 0);
     bg(&site, "flip", 0);
     let lost = |site: &mut Playground, words: &str, code: i32| {
+        fs::write(&hold, "").unwrap();
+        let old = site.app_pid("web1");
         let running = site.start_bg([words]).unwrap();
         wait_step(site, "activate");
-        until(SEEN, "the old application's end", || site.ask("web1", "/").err()).unwrap();
+        wait_restarting(site, "web1", old);
         site.stop_sshd("web1").unwrap();
         let said = ended(running, code);
+        fs::remove_file(&hold).unwrap();
         says(&said, &["`web1`", "Green carries the site", "The site is restoring: all traffic on green", "`bg abort`"]);
         serves(site, "green", "v2");
     };
