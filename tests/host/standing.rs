@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bluegreen::edge::host::{Host, HostError, Run, Stdin, fan_out};
+use tokio::time::timeout;
 
 use crate::bounds::{BEGUN, STAYS, assert_no_grace, pids};
 use crate::sshd::{BOUND, Sshd, runs, until};
@@ -157,6 +158,28 @@ async fn whoever_is_killed_there_nothing_runs_on_and_the_next_command_gets_throu
         until("it is gone", || !pids(&file).is_empty() && pids(&file).iter().all(|pid| !runs(pid))).await;
         works(&host).await;
     }
+    hosts.close().await;
+}
+
+/// Leaves its watchdog dead as one that was killed in its first moments: whoever would look after it is gone, too.
+const ORPHANED: &str = r#"
+kill -s STOP $PPID
+for stat in /proc/[0-9]*/stat; do
+    read -r line <"$stat" || continue
+    set -- ${line##*) }
+    if [ "$2" = "$PPID" ] && [ "${line%% *}" != $$ ]; then kill -s KILL "${line%% *}"; fi
+done 2>/dev/null
+kill -s KILL $PPID
+"#;
+
+#[tokio::test]
+async fn a_watchdog_that_nobody_looks_after_is_missed_long_before_the_bound() {
+    let sshd = talkative();
+    let (hosts, host) = sshd.host();
+    let bound = Duration::from_secs(600);
+    let ran = timeout(bound / 10, host.run(script(ORPHANED).timeout(bound))).await.expect("somebody tells");
+    assert!(matches!(ran, Err(HostError::Lost { .. })), "{ran:?}");
+    comes_back(&sshd, &host).await;
     hosts.close().await;
 }
 

@@ -28,6 +28,11 @@ pub(crate) fn ready(nonce: &str) -> String {
     format!("ready {nonce}\n")
 }
 
+/// Asks a standing shell for the last mark of the command with this nonce, should nobody be there any more to say it.
+pub(crate) fn lost(nonce: &str) -> String {
+    format!("lost {nonce}\n")
+}
+
 /// Has the command that a standing shell runs ended.
 pub(crate) const STOP: &[u8] = b"stop\n";
 /// Has a standing shell wait until the command has ended.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::error::HostError;
 use super::master::explain;
 use super::output::{Marks, Tail, last_lines};
-use super::run::{KILL_GRACE, Run, STOP, Stdin, nonce, seconds_up};
+use super::run::{KILL_GRACE, Run, STOP, Stdin, lost, nonce, seconds_up};
 use super::standing::{Lent, State};
 
 /// Opening a session is one round trip; a server that is out of processes may stall it.
@@ -19,6 +19,9 @@ const OPEN: Duration = Duration::from_secs(15);
 const QUIET: Duration = Duration::from_millis(300);
 /// The longest that output may trickle in after the end.
 const TRICKLE: Duration = Duration::from_secs(5);
+/// How often a standing shell is asked whether the watchdog of its command was killed: one that was in its first moments has
+/// nobody yet who would notice.
+const LOOK: Duration = Duration::from_secs(1);
 /// Beyond bound and grace, for the host to say that it ended the command.
 const CONFIRM: Duration = Duration::from_secs(4);
 /// What an error quotes is found in the last bytes.
@@ -106,6 +109,7 @@ fn is_refused(error: &openssh::Error) -> bool {
 pub(crate) struct Conversation<'a> {
     host: &'a str,
     name: &'static str,
+    nonce: String,
     sudo: bool,
     bound: Duration,
     /// Marks and the not yet delivered bytes, of standard output and standard error.
@@ -172,7 +176,8 @@ impl<'a> Conversation<'a> {
         sink: &'a mut (dyn FnMut(Stream, &[u8]) + Send),
     ) -> Conversation<'a> {
         let (marks, tail) = (Marks::of_both(nonce), Tail::new(MAX_QUOTED));
-        Conversation { host, name: run.name, sudo: run.sudo, bound: run.timeout, marks, tail, sink }
+        let (name, nonce) = (run.name, nonce.to_owned());
+        Conversation { host, name, nonce, sudo: run.sudo, bound: run.timeout, marks, tail, sink }
     }
 
     /// Has the standing shell run it; `request` is what that is sent.
@@ -198,6 +203,8 @@ impl<'a> Conversation<'a> {
         let mut times = Times::from_now(self.bound);
         let mut last = [None, None];
         let (mut rest, mut is_ending) = (request, false);
+        let lost = lost(&self.nonce);
+        let mut look = times.started + LOOK;
         let mut buffers = [vec![0; 32 * 1024], vec![0; 8 * 1024]];
         let [out, err] = &mut buffers;
         loop {
@@ -216,6 +223,10 @@ impl<'a> Conversation<'a> {
                     }
                     _ => return Err(self.lost()),
                 },
+                () = sleep_until(look), if rest.is_empty() => {
+                    (rest, look) = (lost.as_bytes(), Instant::now() + LOOK);
+                    continue;
+                }
                 () = sleep_until(times.alarm) => {
                     if is_ending || !rest.is_empty() {
                         return Err(self.timed_out(false));
@@ -316,7 +327,8 @@ impl<'a> Conversation<'a> {
         let mut said = Vec::new();
         let marks = self.marks[stream as usize].push(&buffer[..count], &mut said);
         self.deliver(stream, &said);
-        if let Some(mark) = marks.into_iter().next_back() {
+        // The first that was said: a shell that is asked for it may say another when this one was on its way.
+        if let Some(mark) = marks.into_iter().next() {
             *phase = Phase::Ended(mark);
         }
         count > 0

@@ -21,18 +21,29 @@ run() {
         watched=$!
     } 3<&0
 }
-# Ends the command, if it still runs; its watchdog says when it has. The number of one that has ended may be another process's
-# by now, which has another parent.
+# Whether the watchdog runs. The number of one that has ended may be another process's by now, which has another parent.
+is_watched() {
+    if [ -z "$watched" ]; then return 1; fi
+    if [ ! -r /proc/self/stat ]; then
+        kill -s 0 "$watched" 2>/dev/null
+        return
+    fi
+    { read -r stat <"/proc/$watched/stat"; } 2>/dev/null || return 1
+    # After the name in parentheses: state, parent.
+    # shellcheck disable=SC2086 # split on purpose
+    set -- ${stat##*) }
+    [ "$1" != Z ] && [ "$2" = "$$" ]
+}
+# Ends the command, if it still runs; its watchdog says when it has.
 stop() {
-    if [ -z "$watched" ]; then return 0; fi
-    if [ -r /proc/self/stat ]; then
-        read -r stat <"/proc/$watched/stat" || return 0
-        # After the name in parentheses: state, parent.
-        # shellcheck disable=SC2086 # split on purpose
-        set -- ${stat##*) }
-        if [ "$2" != "$$" ]; then return 0; fi
-    fi 2>/dev/null
-    kill -s TERM "$watched" 2>/dev/null
+    if is_watched; then kill -s TERM "$watched" 2>/dev/null; fi
+}
+# lost NONCE: says the last word of a watchdog that cannot, because it was killed before it had begun to look after itself. What
+# it watched may run on.
+lost() {
+    if is_watched; then return; fi
+    printf '\036%s gone stuck\036' "$1"
+    printf '\036%s gone stuck\036' "$1" >&2
 }
 # Waits for its end.
 over() {
