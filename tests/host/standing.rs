@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bluegreen::edge::host::{Host, HostError, Run, Stdin, fan_out};
@@ -170,6 +171,12 @@ for stat in /proc/[0-9]*/stat; do
     if [ "$2" = "$PPID" ] && [ "${line%% *}" != $$ ]; then kill -s KILL "${line%% *}"; fi
 done 2>/dev/null
 kill -s KILL $PPID
+i=0
+while [ $i -lt 300 ]; do
+    echo on and on
+    sleep 0.1
+    i=$((i + 1))
+done
 "#;
 
 #[tokio::test]
@@ -179,7 +186,60 @@ async fn a_watchdog_that_nobody_looks_after_is_missed_long_before_the_bound() {
     let bound = Duration::from_secs(600);
     let ran = timeout(bound / 10, host.run(script(ORPHANED).timeout(bound))).await.expect("somebody tells");
     assert!(matches!(ran, Err(HostError::Lost { .. })), "{ran:?}");
-    comes_back(&sshd, &host).await;
+    // What goes on there speaks into nobody's answer.
+    for _ in 0..5 {
+        let said = host.run_ok(script("sleep 0.2; echo works")).await.unwrap();
+        assert_eq!(said.stdout_text(), "works");
+    }
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn the_end_that_a_killed_watchdogs_timer_makes_is_nobody_elses() {
+    let sshd = Sshd::start("");
+    let (hosts, host) = sshd.host();
+    let (one, ended) = (host.clone(), AtomicBool::new(false));
+    let killed = async {
+        let text = "sleep 2.5; kill -s KILL $PPID; while :; do echo x; sleep 0.01; done";
+        let ran = one.run(script(text)).await;
+        ended.store(true, Ordering::SeqCst);
+        assert!(matches!(ran, Err(HostError::Lost { .. })), "{ran:?}");
+    };
+    let beside = async {
+        let mut after = 0;
+        while after < 20 {
+            works(&host).await;
+            after += usize::from(ended.load(Ordering::SeqCst));
+        }
+    };
+    tokio::join!(killed, beside);
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn what_ended_while_bg_was_stopped_over_its_bound_has_ended_well() {
+    let sshd = Sshd::start("");
+    let names: Vec<String> = (1..=8).map(|n| format!("box{n}")).collect();
+    sshd.configure(&format!("Host box*\n HostName 127.0.0.1\n Port {}", sshd.port));
+    let hosts = sshd.hosts();
+    hosts.connect(&names).await;
+    let began: Vec<_> = names.iter().map(|name| sshd.path(&format!("began-{name}"))).collect();
+    let running: Vec<_> = names
+        .iter()
+        .zip(&began)
+        .map(|(name, file)| {
+            let text = "echo >\"$1\"; sleep 0.5; echo done";
+            let run = Run::script("script", text, [file.display().to_string()]).standing().timeout(BEGUN);
+            let host = hosts.get(name);
+            tokio::spawn(async move { host.run_ok(run).await })
+        })
+        .collect();
+    until("all run", || began.iter().all(|file| file.exists())).await;
+    // All of this process stands still, as after Ctrl-Z.
+    std::thread::sleep(BEGUN + Duration::from_millis(100));
+    for ran in running {
+        assert_eq!(ran.await.unwrap().unwrap().stdout_text(), "done");
+    }
     hosts.close().await;
 }
 

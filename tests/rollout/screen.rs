@@ -221,7 +221,7 @@ fn exec_names_the_hosts_that_it_waits_for_and_leaves_only_what_they_said() {
     // The first one goes through, the other one is waited for.
     let [first, hold] = ["first", "hold"].map(|name| site.dir().join(name));
     fs::write(&hold, "").unwrap();
-    let hangs = format!("while [ -e {} ]; do sleep 0.05; done", hold.display());
+    let hangs = format!("i=0; while [ -e {} ] && [ $i -lt 2400 ]; do sleep 0.05; i=$((i + 1)); done", hold.display());
     let bg = site.bg_command([""; 0]).unwrap().get_program().to_str().unwrap().to_owned();
     let line = format!("exec {bg} exec web -- 'echo begun; mkdir {} || {hangs}; echo ended'", first.display());
     let written = watched(&site, &line, |waits_for| {

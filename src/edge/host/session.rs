@@ -193,6 +193,9 @@ impl<'a> Conversation<'a> {
         // A command that was ended may have been by somebody who ended the shell too: that is asked before it is lent again.
         if mark.starts_with("exit") {
             shell.state = State::Free;
+        } else if mark.ends_with(" stuck") {
+            // It may go on, and speak into what the next one says.
+            shell.state = State::Broken;
         }
         talk.verdict(&mark, started)
     }
@@ -221,6 +224,11 @@ impl<'a> Conversation<'a> {
                         rest = &rest[count..];
                         continue;
                     }
+                    // What was said last may still be on its way.
+                    _ if rest == lost.as_bytes() => {
+                        (rest, look) = (&[], times.give_up);
+                        continue;
+                    }
                     _ => return Err(self.lost()),
                 },
                 () = sleep_until(look), if rest.is_empty() => {
@@ -228,7 +236,8 @@ impl<'a> Conversation<'a> {
                     continue;
                 }
                 () = sleep_until(times.alarm) => {
-                    if is_ending || !rest.is_empty() {
+                    // Both may be due at once, after a stop of bg's own; a question that was not sent hinders nothing.
+                    if is_ending || !(rest.is_empty() || rest == lost.as_bytes()) {
                         return Err(self.timed_out(false));
                     }
                     (rest, is_ending, times.alarm) = (STOP, true, times.give_up);

@@ -7,6 +7,8 @@
 set -u
 # The watchdog of the command that runs, or ran last.
 watched=
+# The command whose watchdog was missed once: the next time nobody is there who would say so.
+missed=
 # run NONCE LIMIT GRACE told COMMAND...: begins the command, which reads what this reads.
 run() {
     over
@@ -39,9 +41,15 @@ stop() {
     if is_watched; then kill -s TERM "$watched" 2>/dev/null; fi
 }
 # lost NONCE: says the last word of a watchdog that cannot, because it was killed before it had begun to look after itself. What
-# it watched may run on.
+# it watched may run on. Said when it is missed twice: a timer that lives needs a second to end all and say so.
 lost() {
     if is_watched; then return; fi
+    # Where processes are hidden from each other, one that takes signals is alive.
+    if [ -n "$watched" ] && [ ! -r "/proc/$watched/stat" ] && kill -s 0 "$watched" 2>/dev/null; then return; fi
+    if [ "$missed" != "$1" ]; then
+        missed=$1
+        return
+    fi
     printf '\036%s gone stuck\036' "$1"
     printf '\036%s gone stuck\036' "$1" >&2
 }

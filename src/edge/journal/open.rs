@@ -36,7 +36,7 @@ pub enum OpenError {
     #[error("gave way to a newer release: {0} waits behind it. Nothing was touched")]
     Overtaken(Box<Ticket>),
     /// Ctrl-C while it waited.
-    #[error("stopped as asked while it waited for the lock. Nothing was touched")]
+    #[error("stopped as asked before it had the lock. Nothing was touched")]
     Stopped,
     /// The site goes on in another journal.
     #[error("{}. Nothing was touched", words::moved(.0))]
