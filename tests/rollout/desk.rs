@@ -35,15 +35,23 @@ fn quick(pool: Pool) -> Pool {
     pool.drain("timeout", "\"8s\"")
 }
 
-/// Runs `act` while what never gets healthy is given up after two seconds.
-pub fn impatient<T>(site: &Playground, act: impl FnOnce(&Playground) -> T) -> T {
-    let patient = fs::read_to_string(site.inventory_file()).unwrap();
-    let text = patient.replace("timeout = \"6s\"", "timeout = \"1s\"").replace("within = \"8s\"", "within = \"2s\"");
-    assert_ne!(text, patient);
-    site.write_inventory(&text).unwrap();
-    let done = act(site);
-    site.write_inventory(&patient).unwrap();
+/// Runs `act` while the inventory's text is changed.
+pub fn while_changed<T>(site: &Playground, change: impl FnOnce(&str) -> String, act: impl FnOnce() -> T) -> T {
+    let before = fs::read_to_string(site.inventory_file()).unwrap();
+    site.write_inventory(&change(&before)).unwrap();
+    let done = act();
+    site.write_inventory(&before).unwrap();
     done
+}
+
+/// Runs `act` while what never gets healthy is given up after two seconds.
+pub fn impatient<T>(site: &Playground, act: impl FnOnce() -> T) -> T {
+    let impatient = |text: &str| {
+        let short = text.replace("timeout = \"6s\"", "timeout = \"1s\"").replace("within = \"8s\"", "within = \"2s\"");
+        assert_ne!(short, text);
+        short
+    };
+    while_changed(site, impatient, act)
 }
 
 /// `bg` with these words, which must end with this exit code.

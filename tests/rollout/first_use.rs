@@ -67,7 +67,7 @@ fn a_killed_setup_is_finished_by_resume_too() {
 fn a_setup_that_failed_is_mended_and_run_again() {
     let mut site = small().start().unwrap();
     site.artifact("web", "sick", &Behaviour { unhealthy: true, ..Behaviour::default() }).unwrap();
-    let said = impatient(&site, |site| json(site, "setup --release sick", 4));
+    let said = impatient(&site, || json(&site, "setup --release sick", 4));
     assert!(said["message"].as_str().unwrap().contains("/healthz"), "{said}");
     assert_eq!(said["stage"], Value::Null, "{said}");
     assert_eq!(status(&site)["interrupted"], Value::Null);

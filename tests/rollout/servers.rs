@@ -9,13 +9,13 @@ mod places;
 mod root;
 mod setup;
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use bg_playground::{Behaviour, Options, Playground, Running, until};
 use bluegreen_core::rollout::State;
 use serde_json::Value;
 
-use crate::desk::replayed;
+use crate::desk::{replayed, while_changed};
 
 /// More than anything waited for here takes on two slow cores.
 const SEEN: Duration = Duration::from_secs(60);
@@ -50,14 +50,8 @@ fn started(options: Options) -> Playground {
 /// Runs bg, which must end with `code`; returns everything that it said. Where all is to go well it is patient.
 #[track_caller]
 fn bg(site: &Playground, line: &str, code: i32) -> String {
-    let short = fs::read_to_string(site.inventory_file()).unwrap();
-    if code == 0 {
-        site.write_inventory(&short.replace(SHORT, LONG)).unwrap();
-    }
-    let running = site.start_bg(line.split(' ')).unwrap();
-    let said = ended(running, code);
-    site.write_inventory(&short).unwrap();
-    said
+    let patient = |text: &str| if code == 0 { text.replace(SHORT, LONG) } else { text.to_owned() };
+    while_changed(site, patient, || ended(site.start_bg(line.split(' ')).unwrap(), code))
 }
 
 /// Waits for a bg that was started.

@@ -99,7 +99,7 @@ fn every_cell_does_what_the_table_says() {
     site.setup("v1").unwrap().expect(0);
     column(&site, 0);
     site.artifact("web", "sick", &Behaviour { unhealthy: true, ..Behaviour::default() }).unwrap();
-    impatient(&site, |site| bg(site, "deploy --release sick", 4));
+    impatient(&site, || bg(&site, "deploy --release sick", 4));
     column(&site, 1);
     site.release("v2").unwrap();
     bg(&site, "deploy --release v2", 0);

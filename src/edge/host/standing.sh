@@ -50,8 +50,7 @@ lost() {
         missed=$1
         return
     fi
-    printf '\036%s gone stuck\036' "$1"
-    printf '\036%s gone stuck\036' "$1" >&2
+    both "$1 gone stuck"
 }
 # Waits for its end.
 over() {
@@ -59,9 +58,11 @@ over() {
     watched=
 }
 # ready NONCE: says on both streams that all before was carried out.
-ready() {
-    printf '\036%s begin\036' "$1"
-    printf '\036%s begin\036' "$1" >&2
+ready() { both "$1 begin"; }
+# both MARK: says a mark on both streams.
+both() {
+    printf '\036%s\036' "$1"
+    printf '\036%s\036' "$1" >&2
 }
 leave() {
     trap - EXIT

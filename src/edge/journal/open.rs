@@ -35,7 +35,7 @@ pub enum OpenError {
     /// A newer deploy queued behind this one, which was to give way then.
     #[error("gave way to a newer release: {0} waits behind it. Nothing was touched")]
     Overtaken(Box<Ticket>),
-    /// Ctrl-C while it waited.
+    /// Ctrl-C before it had the lock.
     #[error("stopped as asked before it had the lock. Nothing was touched")]
     Stopped,
     /// The site goes on in another journal.

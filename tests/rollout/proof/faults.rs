@@ -24,6 +24,7 @@ use super::{
     steps::{open_steps, until_done},
     tally::{Tally, seed},
 };
+use crate::desk::while_changed;
 
 /// Something that refuses a step until it is dropped.
 #[expect(dead_code, reason = "held for its end")]
@@ -148,9 +149,7 @@ fn fails(site: &Site, words: &str, step: &Step) {
         assert!(ran.expect(0).stderr.contains("old releases stay for now"), "{ran}");
         return;
     }
-    let patient = hasty(site);
-    let ran = site.first.bg(&site.pg, words);
-    site.pg.write_inventory(&patient).unwrap();
+    let ran = while_changed(&site.pg, hasty, || site.first.bg(&site.pg, words));
     let open = site.state().open.is_some();
     let promised = if open { ran.code == Some(5) } else { matches!(ran.code, Some(1 | 3 | 4)) };
     assert!(promised, "`{step}` was refused (open afterwards: {open}): {ran}");
@@ -201,14 +200,12 @@ fn first_refused(site: &Site, words: &str, step: &Step, tally: &mut Tally) {
     tally.add("steps_refused", 1);
 }
 
-/// What never ends is known soon; returns the inventory as it was.
-fn hasty(site: &Site) -> String {
-    let patient = fs::read_to_string(site.pg.inventory_file()).unwrap();
+/// What never ends is known soon.
+fn hasty(patient: &str) -> String {
     let text = patient.replace("within = \"8s\"", "within = \"1s\"").replace("timeout = \"8s\"", "timeout = \"1s\"");
     let text = text.replace("timeout = \"6s\"", "timeout = \"500ms\"");
     assert_ne!(text, patient);
-    site.pg.write_inventory(&text).unwrap();
-    patient
+    text
 }
 
 /// So that there is something to prune soon.
