@@ -23,14 +23,10 @@ pub struct Behaviour {
     pub unhealthy: bool,
     /// `/healthz` answers 503 until so long after its start.
     pub healthy_after_ms: u64,
-    /// `/healthz` answers 503 from so long after its start.
-    pub unhealthy_after_ms: Option<u64>,
     /// `/healthz` answers 503 while this file exists.
     pub unhealthy_while: Option<PathBuf>,
     /// Exits with 1 so long after its start.
     pub dies_after_ms: Option<u64>,
-    /// Every answer takes so long.
-    pub answers_after_ms: u64,
     /// SIGTERM changes nothing: only SIGKILL ends it.
     pub ignores_sigterm: bool,
     /// These paths answer 500.

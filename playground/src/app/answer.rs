@@ -25,10 +25,6 @@ pub(super) async fn answer(running: &Running, request: Request<Incoming>) -> Ans
     let Some(received) = length(body).await else {
         return text(running, StatusCode::BAD_REQUEST, &path, 0);
     };
-    let wait_ms = running.app.behaviour.answers_after_ms;
-    if wait_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-    }
     if running.app.behaviour.broken.contains(&path) {
         return text(running, StatusCode::INTERNAL_SERVER_ERROR, &path, received);
     }
@@ -62,7 +58,6 @@ fn health(running: &Running) -> StatusCode {
     let up_ms = u64::try_from(running.began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let sick = behaviour.unhealthy
         || up_ms < behaviour.healthy_after_ms
-        || behaviour.unhealthy_after_ms.is_some_and(|from_ms| up_ms >= from_ms)
         || behaviour.unhealthy_while.as_deref().is_some_and(Path::exists);
     if sick { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
