@@ -27,10 +27,7 @@ fn ctrl_c_finishes_the_step_and_leaves_the_command_open_for_resume() -> Result<(
     site.setup("one")?.expect(0);
     site.release("two")?;
     // The restart takes as long as this file exists: time to look in, and to interrupt it.
-    let hold = site.dir().join("hold");
-    std::fs::write(&hold, "").unwrap();
-    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
-    site.edit_inventory(|text| text.replace("restart = \"", &wait))?;
+    let hold = site.hold_restarts()?;
     let mut deploy = site.bg_command(["deploy", "--release", "two", "--canary", "mobile=10%"])?;
     deploy.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut deploy = deploy.spawn().unwrap();

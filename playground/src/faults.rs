@@ -1,7 +1,7 @@
 //! Bad luck on the servers' side, for the tests.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -77,6 +77,15 @@ impl Playground {
     pub fn stop_workers(&mut self, balancer: &str) -> Result<()> {
         self.nginx_of(balancer)?.workers().into_iter().for_each(|worker| process::signal(worker, Signal::SIGSTOP));
         Ok(())
+    }
+
+    /// Lets every restart wait as long as the file that is returned exists.
+    pub fn hold_restarts(&self) -> Result<PathBuf> {
+        let hold = self.dir().join("hold");
+        fs::write(&hold, "").naming("cannot write", &hold)?;
+        let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
+        self.edit_inventory(|text| text.replace("restart = \"", &wait))?;
+        Ok(hold)
     }
 
     /// Changes a balancer's nginx.conf by hand; `reload_nginx` makes it effective.

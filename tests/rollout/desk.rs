@@ -15,6 +15,7 @@ use bluegreen::edge::journal::{EtcdStore, FileStore, Store, read};
 use bluegreen_core::inventory::{JournalLocation, parse_location};
 use bluegreen_core::lock::Hold;
 use bluegreen_core::rollout::{Resume, State};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// More than any step takes on two slow cores.
@@ -229,6 +230,17 @@ pub fn kill_at(site: &Playground, words: &str, index: usize) {
     assert_eq!(begun, Some(index), "`{words}` was killed in another step");
 }
 
+/// `bg WORDS`, a deploy, killed while it restarts the servers, which this file holds up. Then nothing does any more. For a journal
+/// that is not in this machine's files.
+#[track_caller]
+pub fn kill_held(site: &Playground, hold: &Path, words: &str) {
+    fs::write(hold, "").unwrap();
+    let deploy = start_until(site, words, 4);
+    deploy.signal(Signal::SIGKILL);
+    deploy.wait(SOON).unwrap();
+    fs::remove_file(hold).unwrap();
+}
+
 /// This command of bg's, killed with SIGKILL at its `append`th append to the journal (from 1): the record is written whole,
 /// and the program does nothing any more. strace does it on entry to the fdatasync that every append to a file ends with;
 /// nothing else of bg's makes that call, and the thread that appends is the first one. (With `--seccomp-bpf` no signal would
@@ -265,14 +277,5 @@ pub fn hold_health(site: &Playground) -> PathBuf {
         format!("{before}[pools.web.health]\n{run}\n{times}\n{after}")
     })
     .unwrap();
-    hold
-}
-
-/// Lets every restart wait as long as the file that is returned exists.
-pub fn hold_restarts(site: &Playground) -> PathBuf {
-    let hold = site.dir().join("hold");
-    fs::write(&hold, "").unwrap();
-    let wait = format!("restart = \"while [ -e {} ]; do sleep 0.02; done; ", hold.display());
-    site.edit_inventory(|text| text.replace("restart = \"", &wait)).unwrap();
     hold
 }

@@ -4,11 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use bg_playground::{Etcd, Playground, until};
 use bluegreen_core::rollout::decode;
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::{
-    desk::{SOON, bg, hold_restarts, journal, small, start_until, status, untouched, world},
+    desk::{SOON, bg, journal, kill_held, small, start_until, status, untouched, world},
     shared::{Desk, serves_blue},
 };
 
@@ -54,7 +53,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     assert_eq!((&seen["stage"], &seen["interrupted"]), (&json!("flipped"), &Value::Null), "{seen:#}");
     etcd.restart(leader).unwrap();
 
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let restore = start_until(&site, "restore", 4);
     let said = other.bg("flip --back", 3);
     assert!(said.contains("another bg is under way on this site: `restore` by"), "{said}");
@@ -66,11 +65,7 @@ fn two_desks_roll_out_while_one_member_after_the_other_is_killed() {
     etcd.restart(next).unwrap();
     assert_eq!(status_at(&site, &other.dir)["stage"], "balanced");
 
-    fs::write(&hold, "").unwrap();
-    let deploy = start_until(&site, "deploy --release v1", 4);
-    deploy.signal(Signal::SIGKILL);
-    deploy.wait(SOON).unwrap();
-    fs::remove_file(hold).unwrap();
+    kill_held(&site, &hold, "deploy --release v1");
     let said = other.bg("abort", 3);
     assert!(said.contains("`deploy` of v1 by"), "{said}");
     other.bg("abort --wait 60s", 0);
@@ -87,7 +82,7 @@ fn without_etcd_nothing_is_begun_and_what_was_open_is_finished_when_it_is_back()
     let mut site = in_etcd(&etcd);
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     etcd.kill(0);
     fs::remove_file(hold).unwrap();

@@ -5,7 +5,7 @@ use bg_playground::{Playground, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{SOON, bg, hold_restarts, kill_at, small, start_until, status};
+use crate::desk::{SOON, bg, kill_at, small, start_until, status};
 
 /// The steps that a dry run lists.
 fn dry_run(site: &Playground, words: &str) -> Vec<String> {
@@ -86,7 +86,7 @@ fn a_restart_that_was_cut_short_is_told_from_one_that_was_not_begun() {
     let mut site = small().each_pool(|pool| pool.health("release_header", "\"X-Release\"")).start().unwrap();
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     // The restart's line stands among the script's arguments from the beginning: it runs once the link is switched.
     let current = site.places().iter().find(|place| place.host.name == "web2").unwrap().root.join("current");

@@ -5,7 +5,7 @@ use bg_playground::{Playground, load::Load, until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::desk::{SOON, bg, hold_restarts, kill_at, replayed, start_until, status, two_balancers, untouched, world};
+use crate::desk::{SOON, bg, kill_at, replayed, start_until, status, two_balancers, untouched, world};
 
 /// Nothing that the killed command began goes on: no ssh of its, and nothing of its on any host.
 fn nothing_runs_on(site: &mut Playground) {
@@ -32,7 +32,7 @@ fn site() -> (Playground, Load) {
 #[test]
 fn killed_in_the_middle_of_a_restart_or_a_switch_it_leaves_nothing_running() {
     let (mut site, load) = site();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     let restart = || site.processes().iter().any(|process| process.command.contains("hold ]; do"));
     until(SOON, "the restart", || restart().then_some(())).unwrap();

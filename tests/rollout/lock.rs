@@ -12,8 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::desk::{
-    SOON, bg, events, hold_restarts, journal, queue, replayed, small, start_until, start_waiting, status, untouched,
-    world,
+    SOON, bg, events, journal, queue, replayed, small, start_until, start_waiting, status, untouched, world,
 };
 
 /// A site on v1 whose deploy of v2 is under way and stays there until the file that is returned is removed.
@@ -23,7 +22,7 @@ fn deploying(releases: &[&str]) -> (Playground, std::path::PathBuf, Running) {
     for label in releases {
         site.release(label).unwrap();
     }
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     // From the switch of the link on nothing changes on the hosts before the file is gone.
     let current = site.place("web2").root.join("current");

@@ -16,8 +16,7 @@ use nix::{
 use serde_json::{Value, json};
 
 use crate::desk::{
-    SOON, bg, hold_restarts, journal, journal_file, kill_at, small, start_until, status, two_balancers, untouched,
-    world,
+    SOON, bg, journal, journal_file, kill_at, small, start_until, status, two_balancers, untouched, world,
 };
 
 const CHANGES: [&str; 10] = [
@@ -58,7 +57,7 @@ fn a_second_command_is_refused_and_told_who_is_at_work() {
     let mut site = small().start().unwrap();
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     let before = journal(&site);
     for words in CHANGES {
@@ -332,7 +331,7 @@ fn asked_to_stop_twice_it_leaves_at_once_and_resume_finishes() {
     let mut site = small().start().unwrap();
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2 --json", 4);
     deploy.signal(Signal::SIGTERM);
     assert!(bg(&site, "flip", 3).stderr.contains("`deploy` of v2 by"), "the step is finished first");
@@ -352,7 +351,7 @@ fn asked_to_stop_it_finishes_the_step_whatever_the_signal() {
     let mut site = small().start().unwrap();
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     for (signal, way_on) in [(Signal::SIGHUP, "abort"), (Signal::SIGINT, "abort"), (Signal::SIGTERM, "resume")] {
         fs::write(&hold, "").unwrap();
         let known = journal(&site).len();

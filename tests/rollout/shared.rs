@@ -13,7 +13,7 @@ use bluegreen_core::{lock::Hold, rollout::By};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::desk::{self, SOON, bg, hold_restarts, journal, small, start_until, status};
+use crate::desk::{self, SOON, bg, journal, kill_held, small, start_until, status};
 
 /// Another directory with the same inventory, and nothing else of the first one's.
 pub struct Desk<'a> {
@@ -92,7 +92,7 @@ fn two_desks_work_on_one_site_and_one_finishes_what_the_other_began() {
     assert!(!site.dir().join(".bg").exists() && !other.dir.join(".bg").exists(), "no journal of a desk's own");
     assert!(is_empty(&dir.join("queue")), "everybody left");
 
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let restore = start_until(&site, "restore", 4);
     let before = journal(&site);
     let said = other.bg("flip --back", 3);
@@ -107,11 +107,7 @@ fn two_desks_work_on_one_site_and_one_finishes_what_the_other_began() {
     other.bg("resume --wait 40s", 0);
     assert_eq!(status(&site)["stage"], "balanced");
 
-    fs::write(&hold, "").unwrap();
-    let deploy = start_until(&site, "deploy --release v1", 4);
-    deploy.signal(Signal::SIGKILL);
-    deploy.wait(SOON).unwrap();
-    fs::remove_file(hold).unwrap();
+    kill_held(&site, &hold, "deploy --release v1");
     other.bg("abort --wait 40s", 0);
     assert_eq!(status(&site)["stage"], "balanced");
 }
@@ -121,7 +117,7 @@ fn a_command_whose_journal_goes_away_stops_before_its_next_step_and_nothing_else
     let (mut site, dir) = shared("web1");
     site.setup("v1").unwrap().expect(0);
     site.release("v2").unwrap();
-    let hold = hold_restarts(&site);
+    let hold = site.hold_restarts().unwrap();
     let deploy = start_until(&site, "deploy --release v2", 4);
     let before = journal(&site);
     let connections = children_for(&deploy, "web1");
